@@ -1,0 +1,1 @@
+//! What a key is: its secrets, their digests, its record.

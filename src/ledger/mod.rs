@@ -1,0 +1,1 @@
+//! Where meters and holds live.

@@ -1,0 +1,19 @@
+//! API keys, model allowlists and exact budgets for LLM gateways, enforced in the gateway's own process.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod id;
+mod time;
+
+pub mod budget;
+pub mod gate;
+pub mod key;
+pub mod ledger;
+pub mod policy;
+pub mod store;
+pub mod wire;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use id::{KeyId, KeyIdError};
+pub use time::{Timestamp, TimestampError};

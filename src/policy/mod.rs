@@ -1,0 +1,1 @@
+//! May this key do this? Models, addresses, endpoints and purpose. Pure functions.

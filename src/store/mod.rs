@@ -1,0 +1,1 @@
+//! Where key records live.

@@ -1,0 +1,1 @@
+//! What travels: denials and their bodies, bearer extraction, usage, request estimates and prices.
