@@ -1,6 +1,14 @@
 //! API keys, model allowlists and exact budgets for LLM gateways, enforced in the gateway's own process.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that overflows fails, as it should"
+    )
+)]
 
 mod clock;
 mod id;
