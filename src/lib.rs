@@ -12,6 +12,7 @@
 
 mod clock;
 mod id;
+mod sync;
 mod time;
 
 pub mod budget;

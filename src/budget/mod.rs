@@ -1,19 +1,27 @@
 //! How much a key may spend: money, windows, meters, holds and alerts. A pure state machine: no I/O, no clock, no
 //! locks. "Now" is an argument, and every engine decides with this same code.
 
+mod admission;
 mod calendar;
+mod closing;
+mod hold;
 mod limits;
 mod meter;
 mod money;
+mod step;
 mod threshold;
 mod usage;
 mod window;
 mod zone;
 
+pub use admission::{Party, Refusal, extend, fits, refusal, reserve};
 pub use calendar::{Calendar, Earlier};
+pub use closing::{Crossing, close, closed, crossings, others, pinned};
+pub use hold::{Hold, HoldId, PermitId, PermitIdError, Phase};
 pub use limits::Limits;
 pub use meter::Meter;
 pub use money::{Money, MoneyError};
+pub use step::{Alarm, Change, Changes, MAX_OWNERS, Moved, Outcome, Owner, Row, Step};
 pub use threshold::{Marks, Threshold, ThresholdError};
 pub use usage::Usage;
 pub use window::{Window, Windows};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Meter;
 use crate::time::Timestamp;
 
 /// A day or a month: the instants from `start` up to, but not including, `end`.
@@ -33,4 +34,15 @@ pub struct Windows {
     pub day: Window,
     /// The calendar month.
     pub month: Window,
+}
+
+impl Windows {
+    /// The window that `meter` counts in.
+    #[inline]
+    pub const fn of(self, meter: Meter) -> Window {
+        match meter {
+            Meter::DailySpend | Meter::DailyTokens => self.day,
+            Meter::MonthlySpend => self.month,
+        }
+    }
 }

@@ -1,1 +1,91 @@
-//! Where meters and holds live.
+//! Where meters and holds live: the [`Ledger`] trait, the ledger in memory, and the [`Books`] that are kept in one.
+
+mod books;
+mod memory;
+
+use std::error::Error;
+use std::fmt;
+
+use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
+use crate::time::Timestamp;
+
+pub use books::{Account, Books, Closed, Closing, Lapse, NewHold, NotReserved, OnLapse, Reserved, Terms};
+pub use memory::MemoryLedger;
+
+/// A place that keeps rows and holds, and carries out one step at a time.
+///
+/// Implement it to keep budgets elsewhere. An implementation is right when, for any number of callers at once, each
+/// [`Ledger::apply`] happens whole or not at all, as if alone:
+///
+/// 1. If the hold's revision is not `step.expected` (0: no such hold), answer [`Outcome::Unexpected`].
+/// 2. If `step.most_live` is told and the first owner has that many live holds, answer [`Outcome::Crowded`].
+/// 3. Put every change's row through [`Change::apply`](crate::budget::Change::apply); a row never written is zero. If
+///    any is `None`, change nothing, write the rows as they stand to `rows`, and answer [`Outcome::Refused`].
+/// 4. Otherwise store the rows and `step.becomes`, write the results to `rows`, and answer [`Outcome::Taken`].
+///
+/// A row is never reset: another window is another row. Keep the rows of the last two windows, and those that a hold
+/// which is still open was pinned to. Live holds are kept; of resolved ones a bounded number for each owner, oldest
+/// forgotten first. A call may block and may fail; if it fails after it may have been taken, taking it again is safe,
+/// because the revision has moved.
+pub trait Ledger: Send + Sync + fmt::Debug {
+    /// Takes one step, or says why not. `rows` has one place for each of the step's changes, in order, and is written
+    /// when the answer is [`Outcome::Taken`] or [`Outcome::Refused`].
+    ///
+    /// # Errors
+    /// When the ledger cannot tell. Whether the step was taken is then unknown.
+    fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError>;
+
+    /// The row of `meter` in the window that begins at `start`; zero if it was never written.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError>;
+
+    /// The hold, if it lives with `owner` and is remembered.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn hold(&self, owner: &Owner, id: HoldId) -> Result<Option<Hold>, LedgerError>;
+
+    /// At most `most` live holds of `owner` whose lifetime has passed at `now`.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError>;
+
+    /// Forgets `owner`, once its last live hold is closed.
+    ///
+    /// # Errors
+    /// When the ledger cannot do so now.
+    fn forget(&self, owner: &Owner) -> Result<(), LedgerError>;
+
+    /// Whether other processes keep their books here too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Brings what is still on its way to where it is kept. Called when the gate closes.
+    ///
+    /// # Errors
+    /// When something could not be brought there.
+    fn flush(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+}
+
+/// A ledger that cannot answer: it is down, cut off, full or damaged. Nothing is admitted meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger cannot answer: {0}")]
+pub struct LedgerError(String);
+
+impl LedgerError {
+    /// An error with this message for the operator. It must not hold a secret.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    /// An error with the message of `source`.
+    pub fn from_source(source: &(dyn Error + 'static)) -> Self {
+        Self(source.to_string())
+    }
+}

@@ -1,0 +1,146 @@
+//! Holds: what is set aside while a call is in flight, and what became of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::window::Windows;
+use super::{Meter, Usage};
+use crate::id::{KeyId, decode, encode};
+use crate::time::Timestamp;
+
+/// The name of one hold: 128 bits, written as 26 characters.
+///
+/// The caller makes it before the engine sees it, so that a reservation whose answer was lost can be asked for
+/// again. One made from a request id is the same for the same request: idempotency needs no index of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldId(pub u128);
+
+/// Why a text is not a [`HoldId`] or a [`PermitId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a permit id as it was given out")]
+pub struct PermitIdError;
+
+impl FromStr for HoldId {
+    type Err = PermitIdError;
+
+    fn from_str(text: &str) -> Result<Self, PermitIdError> {
+        decode(text).map(|bytes| Self(u128::from_be_bytes(bytes))).ok_or(PermitIdError)
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        encode(self.0.to_be_bytes()).iter().try_for_each(|&byte| fmt::Write::write_char(f, char::from(byte)))
+    }
+}
+
+impl fmt::Debug for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a permit is called: its key and its hold. Any worker that shares the ledger can settle by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PermitId {
+    /// The key that holds.
+    pub key: KeyId,
+    /// The hold.
+    pub hold: HoldId,
+}
+
+impl FromStr for PermitId {
+    type Err = PermitIdError;
+
+    fn from_str(text: &str) -> Result<Self, PermitIdError> {
+        let (key, hold) = text.split_once(':').ok_or(PermitIdError)?;
+        Ok(Self { key: key.parse().map_err(|_| PermitIdError)?, hold: hold.parse()? })
+    }
+}
+
+impl fmt::Display for PermitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.key, self.hold)
+    }
+}
+
+/// Where a hold is in its life.
+///
+/// ```text
+///          settle, release
+///   Live ------------------> Settled, Released        final
+///     |                        ^
+///     |  drop, lapse           |  one settle or release
+///     +------> Dropped, Lapsed +                       provisional
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The call is in flight; the estimate is set aside.
+    Live,
+    /// Charged what was told. Final.
+    Settled,
+    /// Charged nothing, as told. Final.
+    Released,
+    /// The permit was dropped: charged what was known. Provisional.
+    Dropped,
+    /// The lifetime passed: charged as the gate was set up to. Provisional.
+    Lapsed,
+}
+
+impl Phase {
+    /// Whether a later settle may still replace what was charged.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Live | Self::Dropped | Self::Lapsed)
+    }
+}
+
+/// One hold, as a ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Its name.
+    pub id: HoldId,
+    /// Counts the steps it took; 0 stands for a hold that does not exist. A step names the revision it expects, so
+    /// that no step is taken twice.
+    pub revision: u32,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The estimate while it is live; what was charged after.
+    pub usage: Usage,
+    /// When it lapses.
+    pub expires_at: Timestamp,
+    /// The windows of the owner that it lives with, as they were at the reservation.
+    pub windows: Windows,
+    /// Further owners and their windows: none for a key of its own.
+    pub others: Option<Box<[(KeyId, Windows)]>>,
+    /// What the request was, if it had a request id; 0 if not.
+    pub fingerprint: u128,
+}
+
+impl Hold {
+    /// What it holds on `meter`.
+    pub fn held(&self, meter: Meter) -> i128 {
+        if self.phase == Phase::Live { self.usage.on(meter) } else { 0 }
+    }
+
+    /// What it has charged to `meter`.
+    pub fn charged(&self, meter: Meter) -> i128 {
+        if self.phase == Phase::Live { 0 } else { self.usage.on(meter) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permit_ids_read_back() {
+        let id = PermitId { key: "prod-1".parse().unwrap(), hold: HoldId(7) };
+        assert_eq!(id.to_string(), "prod-1:00000000000000000000000007");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in
+            ["", "prod-1", "prod-1:7", ":00000000000000000000000007", "prod-1:z0000000000000000000000007"]
+        {
+            assert_eq!(bad.parse::<PermitId>(), Err(PermitIdError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The way a reservation goes through a ledger: one step as a rule, and what to do when the answer is no.
+//!
+//! The same for every engine. Whatever takes more than one step here is either idempotent or harmless when it is cut
+//! short: a hold that should have lapsed and did not yet keeps its room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+
+use super::{Ledger, LedgerError};
+use crate::budget::{
+    Calendar, Change, Changes, Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Outcome, Owner,
+    Party, Phase, Refusal, Row, Step, Usage, Windows, close, closed, crossings, extend, others, pinned,
+    refusal, reserve,
+};
+use crate::time::Timestamp;
+
+/// How often a step is tried again when others moved first or an engine's clock disagreed.
+const ATTEMPTS: usize = 8;
+/// How many lapsed holds one call clears away.
+const LAPSES_A_CALL: usize = 32;
+
+type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
+type Rows = ArrayVec<Moved, { MAX_OWNERS * Meter::ALL.len() }>;
+
+/// Holds, kept in a ledger by the rules of the budget.
+#[derive(Debug)]
+pub struct Books {
+    ledger: Arc<dyn Ledger>,
+    terms: Terms,
+}
+
+/// What holds are subject to.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long a hold lives when nobody settles it.
+    pub lifetime: Duration,
+    /// What a lapsed hold is charged.
+    pub on_lapse: OnLapse,
+    /// The most live holds of one key.
+    pub most_live: u32,
+}
+
+/// What happens to the estimate of a call that nobody settled within the lifetime of its hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLapse {
+    /// It is charged: the call was probably made.
+    #[default]
+    Charge,
+    /// It is let go.
+    Release,
+}
+
+/// One owner as the gate knows it: who, how much, and by which calendar.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// Who.
+    pub owner: &'a Owner,
+    /// How much.
+    pub limits: &'a Limits,
+    /// By which calendar.
+    pub calendar: &'a Calendar,
+}
+
+impl<'a> Account<'a> {
+    fn party(&self, windows: Windows) -> Party<'a> {
+        Party { owner: self.owner, limits: self.limits, windows }
+    }
+}
+
+/// A reservation to make.
+#[derive(Debug, Clone, Copy)]
+pub struct NewHold {
+    /// Its name, unused so far unless it stands for a request id.
+    pub id: HoldId,
+    /// What to set aside.
+    pub estimate: Usage,
+    /// What the request is, if the name stands for a request id; 0 if not.
+    pub fingerprint: u128,
+}
+
+/// A reservation that was made.
+#[derive(Debug)]
+pub struct Reserved {
+    /// The hold.
+    pub hold: Hold,
+    /// Whether it was there already, made by the same request.
+    pub view: bool,
+}
+
+/// Why a reservation was not made.
+#[derive(Debug)]
+pub enum NotReserved {
+    /// A meter has no room.
+    Refused(Refusal),
+    /// The owner has as many calls in flight as it may.
+    Crowded,
+    /// Another request has, or had, the same request id.
+    Conflict,
+    /// The ledger could not tell.
+    Failed(LedgerError),
+}
+
+impl From<LedgerError> for NotReserved {
+    fn from(error: LedgerError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A hold that was closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// Its state now.
+    pub hold: Hold,
+    /// Its phase before.
+    pub was: Phase,
+    /// What it had set aside or charged before.
+    pub before: Usage,
+    /// The thresholds that the charge crossed.
+    pub crossings: Vec<Crossing>,
+}
+
+/// Why a hold was not closed.
+#[derive(Debug)]
+pub enum Closing {
+    /// It was settled or released before.
+    Already(Box<Hold>),
+    /// There is none of this name, or it is no longer remembered.
+    NotFound,
+    /// The ledger could not tell.
+    Failed(LedgerError),
+}
+
+impl From<LedgerError> for Closing {
+    fn from(error: LedgerError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A hold that lapsed on the way, with the thresholds that its charge crossed.
+#[derive(Debug)]
+pub struct Lapse {
+    /// The hold.
+    pub hold: Hold,
+    /// The thresholds.
+    pub crossings: Vec<Crossing>,
+}
+
+impl Books {
+    /// Books in `ledger`, under `terms`.
+    pub fn new(ledger: Arc<dyn Ledger>, terms: Terms) -> Self {
+        Self { ledger, terms }
+    }
+
+    /// The ledger they are kept in.
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    /// Sets an estimate aside on every meter of every account, or on none. `lapses` takes the holds that lapsed.
+    ///
+    /// # Errors
+    /// [`NotReserved`].
+    pub fn reserve(
+        &self,
+        accounts: &[Account<'_>],
+        new: NewHold,
+        now: Timestamp,
+        lapses: &mut Vec<Lapse>,
+    ) -> Result<Reserved, NotReserved> {
+        let mut now = now;
+        let mut rows = Rows::new();
+        for _ in 0..ATTEMPTS {
+            let parties = parties(accounts, now);
+            let changes = reserve(&parties, new.estimate);
+            let hold = self.live(&parties, new, now).ok_or_else(no_owner)?;
+            match self.take(&parties, 0, &hold, &changes, Some(self.terms.most_live), true, &mut rows)? {
+                Outcome::Taken { next_lapse } => {
+                    self.lapse_if_due(accounts, now, next_lapse, lapses);
+                    return Ok(Reserved { hold, view: false });
+                }
+                // Room may be held by calls that nobody will settle.
+                Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
+                    return Err(
+                        refusal(&changes, &rows).map_or_else(|| inconsistent().into(), NotReserved::Refused)
+                    );
+                }
+                Outcome::Crowded if self.lapse(accounts, now, lapses)? == 0 => {
+                    return Err(NotReserved::Crowded);
+                }
+                Outcome::Refused | Outcome::Crowded => {}
+                Outcome::Unexpected(Some(found)) => {
+                    let same = found.phase == Phase::Live && found.fingerprint == new.fingerprint;
+                    let known = same && new.fingerprint != 0;
+                    return if known {
+                        Ok(Reserved { hold: *found, view: true })
+                    } else {
+                        Err(NotReserved::Conflict)
+                    };
+                }
+                Outcome::Unexpected(None) => return Err(inconsistent().into()),
+                Outcome::Elsewhen(other) => now = other,
+            }
+        }
+        Err(contended().into())
+    }
+
+    /// Sets `more` aside for a live hold and gives it a new lifetime. `hold` becomes its new state.
+    ///
+    /// # Errors
+    /// [`NotReserved`]; [`NotReserved::Conflict`] if it is not live any more.
+    pub fn extend<'a>(
+        &self,
+        accounts: &[Account<'a>],
+        hold: &mut Hold,
+        more: Usage,
+        now: Timestamp,
+        lapses: &mut Vec<Lapse>,
+    ) -> Result<(), NotReserved> {
+        let mut rows = Rows::new();
+        for _ in 0..ATTEMPTS {
+            if hold.phase != Phase::Live {
+                return Err(NotReserved::Conflict);
+            }
+            let party = |(account, windows): (&Account<'a>, _)| account.party(windows);
+            let parties: Parties<'a> = accounts.iter().zip(pinned(hold)).map(party).collect();
+            let changes = extend(&parties, hold, more);
+            let longer = Hold {
+                usage: hold.usage.saturating_add(more),
+                revision: hold.revision.saturating_add(1),
+                expires_at: hold.expires_at.max(now.saturating_add(self.terms.lifetime)),
+                ..hold.clone()
+            };
+            match self.take(&parties, hold.revision, &longer, &changes, None, false, &mut rows)? {
+                Outcome::Taken { .. } => {
+                    *hold = longer;
+                    return Ok(());
+                }
+                Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
+                    return Err(
+                        refusal(&changes, &rows).map_or_else(|| inconsistent().into(), NotReserved::Refused)
+                    );
+                }
+                Outcome::Refused => {}
+                Outcome::Unexpected(Some(found)) => *hold = *found,
+                Outcome::Unexpected(None) => return Err(NotReserved::Conflict),
+                Outcome::Crowded | Outcome::Elsewhen(_) => return Err(inconsistent().into()),
+            }
+        }
+        Err(contended().into())
+    }
+
+    /// Closes a hold as `phase`, charging `usage`. `hold` is its state as last seen.
+    ///
+    /// # Errors
+    /// [`Closing`].
+    pub fn close(
+        &self,
+        account: Account<'_>,
+        hold: &Hold,
+        phase: Phase,
+        usage: Usage,
+    ) -> Result<Closed, Closing> {
+        // A drop or a lapse decides only about a live hold; a settle or a release also replaces what they decided.
+        let closes = |before: Phase| if phase.is_open() { before == Phase::Live } else { before.is_open() };
+        let mut seen = std::borrow::Cow::Borrowed(hold);
+        for _ in 0..ATTEMPTS {
+            if !closes(seen.phase) {
+                return Err(Closing::Already(Box::new(seen.into_owned())));
+            }
+            let after = closed(&seen, phase, usage);
+            let changes = close(&seen, &after, &[*account.limits]);
+            match self.move_hold(account.owner, &seen, after, &changes)? {
+                Ok((hold, crossings)) => {
+                    return Ok(Closed { hold, was: seen.phase, before: seen.usage, crossings });
+                }
+                Err(Some(found)) => seen = std::borrow::Cow::Owned(*found),
+                Err(None) => return Err(Closing::NotFound),
+            }
+        }
+        Err(contended().into())
+    }
+
+    /// The hold of this name.
+    ///
+    /// # Errors
+    /// [`Closing::NotFound`] or [`Closing::Failed`].
+    pub fn hold(&self, owner: &Owner, id: HoldId) -> Result<Hold, Closing> {
+        self.ledger.hold(owner, id)?.ok_or(Closing::NotFound)
+    }
+
+    /// Charges `usage` without a reservation.
+    ///
+    /// # Errors
+    /// [`NotReserved::Conflict`] if the name was used before, or [`NotReserved::Failed`].
+    pub fn record(
+        &self,
+        account: Account<'_>,
+        new: NewHold,
+        now: Timestamp,
+    ) -> Result<(Hold, Vec<Crossing>), NotReserved> {
+        let mut now = now;
+        let mut rows = Rows::new();
+        for _ in 0..ATTEMPTS {
+            let parties = parties(&[account], now);
+            let nothing = NewHold { estimate: Usage::ZERO, ..new };
+            let before = Hold { revision: 0, ..self.live(&parties, nothing, now).ok_or_else(no_owner)? };
+            let after = closed(&before, Phase::Settled, new.estimate);
+            let changes = close(&before, &after, &[*account.limits]);
+            match self.take(&parties, 0, &after, &changes, None, true, &mut rows)? {
+                Outcome::Taken { .. } => return Ok((after, crossings(&changes, &rows).collect())),
+                Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
+                Outcome::Elsewhen(other) => now = other,
+                Outcome::Refused | Outcome::Crowded => return Err(inconsistent().into()),
+            }
+        }
+        Err(contended().into())
+    }
+
+    /// The rows of `account` at `now`, in the order of [`Meter::ALL`], after lapsed holds were charged.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    pub fn rows(
+        &self,
+        account: Account<'_>,
+        now: Timestamp,
+        lapses: &mut Vec<Lapse>,
+    ) -> Result<[Row; Meter::ALL.len()], LedgerError> {
+        while self.lapse(&[account], now, lapses)? == LAPSES_A_CALL {}
+        let windows = account.calendar.windows(now);
+        let row = |meter: Meter| self.ledger.row(account.owner, meter, windows.of(meter).start);
+        let [first, second, third] = Meter::ALL;
+        Ok([row(first)?, row(second)?, row(third)?])
+    }
+
+    /// Charges the holds of `accounts` whose lifetime has passed, a bounded number of them; answers how many.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    pub fn lapse(
+        &self,
+        accounts: &[Account<'_>],
+        now: Timestamp,
+        lapses: &mut Vec<Lapse>,
+    ) -> Result<usize, LedgerError> {
+        let mut count = 0_usize;
+        for account in accounts {
+            for hold in self.ledger.due(account.owner, now, LAPSES_A_CALL)? {
+                let usage = match self.terms.on_lapse {
+                    OnLapse::Charge => hold.usage,
+                    OnLapse::Release => Usage::ZERO,
+                };
+                match self.close(*account, &hold, Phase::Lapsed, usage) {
+                    Ok(Closed { hold, crossings, .. }) => lapses.push(Lapse { hold, crossings }),
+                    Err(Closing::Failed(error)) => return Err(error),
+                    // Somebody else settled or lapsed it just now.
+                    Err(Closing::Already(_) | Closing::NotFound) => {}
+                }
+                count = count.saturating_add(1);
+            }
+        }
+        Ok(count)
+    }
+
+    // After a call that succeeded: what lapsed is charged on the way, and a ledger that fails to now will later.
+    #[inline]
+    fn lapse_if_due(
+        &self,
+        accounts: &[Account<'_>],
+        now: Timestamp,
+        next: Timestamp,
+        lapses: &mut Vec<Lapse>,
+    ) {
+        if next <= now {
+            let _ = self.lapse(accounts, now, lapses);
+        }
+    }
+
+    fn live(&self, parties: &[Party<'_>], new: NewHold, now: Timestamp) -> Option<Hold> {
+        let (home, rest) = parties.split_first()?;
+        let others = rest.iter().map(|party| (party.owner.id().clone(), party.windows));
+        Some(Hold {
+            id: new.id,
+            revision: 1,
+            phase: Phase::Live,
+            usage: new.estimate,
+            expires_at: now.saturating_add(self.terms.lifetime),
+            windows: home.windows,
+            others: (!rest.is_empty()).then(|| others.collect()),
+            fingerprint: new.fingerprint,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a step, named where they are passed")]
+    #[inline]
+    fn take(
+        &self,
+        parties: &[Party<'_>],
+        expected: u32,
+        becomes: &Hold,
+        changes: &[Change],
+        most_live: Option<u32>,
+        current: bool,
+        rows: &mut Rows,
+    ) -> Result<Outcome, LedgerError> {
+        rows.clear();
+        rows.extend(changes.iter().map(|_| Moved::default()));
+        let owners: ArrayVec<&Owner, MAX_OWNERS> = parties.iter().map(|party| party.owner).collect();
+        let step = Step { owners: &owners, expected, becomes: becomes.clone(), changes, most_live, current };
+        self.ledger.apply(&step, rows)
+    }
+
+    // Takes an existing hold to its next state: done, or its state when somebody else moved it first.
+    fn move_hold(
+        &self,
+        owner: &Owner,
+        before: &Hold,
+        after: Hold,
+        changes: &Changes,
+    ) -> Result<Result<(Hold, Vec<Crossing>), Option<Box<Hold>>>, LedgerError> {
+        let mut rows: Rows = changes.iter().map(|_| Moved::default()).collect();
+        let rest: ArrayVec<Owner, MAX_OWNERS> = others(before).map(|id| Owner::new(id.clone())).collect();
+        let owners: ArrayVec<&Owner, MAX_OWNERS> = std::iter::once(owner).chain(&rest).collect();
+        let step = Step {
+            owners: &owners,
+            expected: before.revision,
+            becomes: after,
+            changes,
+            most_live: None,
+            current: false,
+        };
+        match self.ledger.apply(&step, &mut rows)? {
+            Outcome::Taken { .. } => Ok(Ok((step.becomes, crossings(changes, &rows).collect()))),
+            Outcome::Unexpected(found) => Ok(Err(found)),
+            Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
+        }
+    }
+}
+
+#[inline]
+fn parties<'a>(accounts: &[Account<'a>], now: Timestamp) -> Parties<'a> {
+    accounts.iter().take(MAX_OWNERS).map(|account| account.party(account.calendar.windows(now))).collect()
+}
+
+fn no_owner() -> LedgerError {
+    LedgerError::new("a call without an owner")
+}
+
+fn inconsistent() -> LedgerError {
+    LedgerError::new("its answer does not fit the question")
+}
+
+fn contended() -> LedgerError {
+    LedgerError::new("others moved first, too often")
+}
