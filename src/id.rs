@@ -69,6 +69,14 @@ impl KeyId {
         }
         Ok(Self(Repr::Uuid(uuid)))
     }
+
+    /// The id in as few bytes as it takes, different for different ids.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Uuid(uuid) => uuid,
+            Repr::Text(text) => text.as_bytes(),
+        }
+    }
 }
 
 impl FromStr for KeyId {

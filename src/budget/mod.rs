@@ -2,6 +2,7 @@
 //! locks. "Now" is an argument, and every engine decides with this same code.
 
 mod admission;
+mod amount;
 mod calendar;
 mod closing;
 mod hold;
@@ -15,6 +16,7 @@ mod window;
 mod zone;
 
 pub use admission::{Party, Refusal, extend, fits, refusal, reserve};
+pub use amount::Amount;
 pub use calendar::{Calendar, Earlier};
 pub use closing::{Crossing, close, closed, crossings, others, pinned};
 pub use hold::{Hold, HoldId, PermitId, PermitIdError, Phase};

@@ -21,6 +21,8 @@ const ATTEMPTS: usize = 8;
 /// How many lapsed holds one call clears away.
 const LAPSES_A_CALL: usize = 32;
 
+// A hold's new state and the thresholds that the step crossed.
+type Taken = (Hold, Vec<Crossing>);
 type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
 type Rows = ArrayVec<Moved, { MAX_OWNERS * Meter::ALL.len() }>;
 
@@ -100,6 +102,17 @@ pub enum NotReserved {
     Conflict,
     /// The ledger could not tell.
     Failed(LedgerError),
+}
+
+impl NotReserved {
+    /// Whether calls in flight are all that stands in the way, so that asking again may succeed.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.transient,
+            Self::Crowded => true,
+            Self::Conflict | Self::Failed(_) => false,
+        }
+    }
 }
 
 impl From<LedgerError> for NotReserved {
@@ -419,7 +432,7 @@ impl Books {
         before: &Hold,
         after: Hold,
         changes: &Changes,
-    ) -> Result<Result<(Hold, Vec<Crossing>), Option<Box<Hold>>>, LedgerError> {
+    ) -> Result<Result<Taken, Option<Box<Hold>>>, LedgerError> {
         let mut rows: Rows = changes.iter().map(|_| Moved::default()).collect();
         let rest: ArrayVec<Owner, MAX_OWNERS> = others(before).map(|id| Owner::new(id.clone())).collect();
         let owners: ArrayVec<&Owner, MAX_OWNERS> = std::iter::once(owner).chain(&rest).collect();
