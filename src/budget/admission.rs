@@ -16,32 +16,39 @@ pub struct Party<'a> {
     pub windows: Windows,
 }
 
-/// The changes that set `estimate` aside.
+/// Puts into `changes` what sets `estimate` aside.
 ///
 /// A meter admits when `used + held + estimate <= cap`; one whose unit has no estimate admits when `used + held < cap`,
 /// so that a spent budget refuses a call that says nothing of its cost.
-pub fn reserve(parties: &[Party<'_>], estimate: Usage) -> Changes {
-    changes(parties, |meter, cap| {
+#[inline]
+pub fn reserve(parties: &[Party<'_>], estimate: Usage, changes: &mut Changes) {
+    fill(changes, parties, |meter, cap| {
         let wanted = estimate.on(meter);
         (wanted, cap.map(|cap| if wanted == 0 { cap.saturating_sub(1) } else { cap }))
-    })
+    });
 }
 
-/// The changes that set `more` aside beyond what `hold` has. A meter that has something and is asked for nothing more
+/// Puts into `changes` what sets `more` aside beyond what `hold` has. A meter that has something and is asked for nothing more
 /// is not asked again.
-pub fn extend(parties: &[Party<'_>], hold: &Hold, more: Usage) -> Changes {
-    changes(parties, |meter, cap| match (hold.held(meter), more.on(meter)) {
+pub fn extend(parties: &[Party<'_>], hold: &Hold, more: Usage, changes: &mut Changes) {
+    fill(changes, parties, |meter, cap| match (hold.held(meter), more.on(meter)) {
         (0, 0) => (0, cap.map(|cap| cap.saturating_sub(1))),
         (_, 0) => (0, None),
         (_, more) => (more, cap),
-    })
+    });
 }
 
-fn changes(parties: &[Party<'_>], each: impl Fn(Meter, Option<i128>) -> (i128, Option<i128>)) -> Changes {
-    let mut changes = Changes::new();
-    for (owner, party) in parties.iter().enumerate() {
+#[inline]
+fn fill(
+    changes: &mut Changes,
+    parties: &[Party<'_>],
+    each: impl Fn(Meter, Option<i128>) -> (i128, Option<i128>),
+) {
+    changes.clear();
+    for (owner, party) in (0_u8..).zip(parties) {
         for meter in Meter::ALL {
             let (held, bound) = each(meter, party.limits.cap(meter));
+            let bound = bound.unwrap_or(i128::MAX);
             changes.push(Change {
                 owner,
                 meter,
@@ -53,14 +60,13 @@ fn changes(parties: &[Party<'_>], each: impl Fn(Meter, Option<i128>) -> (i128, O
             });
         }
     }
-    changes
 }
 
 /// Why there was no room: the one meter to name, as it stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// Which of the parties.
-    pub party: usize,
+    pub party: u8,
     /// Which of its meters.
     pub meter: Meter,
     /// Its cap, in its unit.
@@ -81,7 +87,7 @@ pub struct Refusal {
 /// reset, then the order of [`Meter`]. `None` if no row refuses.
 pub fn refusal(changes: &[Change], rows: &[Moved]) -> Option<Refusal> {
     let refusing = changes.iter().zip(rows).filter_map(|(change, moved)| {
-        let bound = change.bound?;
+        let bound = change.bound;
         let row = moved.row;
         let fits = |held: i128| row.used.saturating_add(held).saturating_add(change.held) <= bound;
         // The bound of a change that asks for nothing stands one below the cap.
@@ -105,5 +111,7 @@ pub fn refusal(changes: &[Change], rows: &[Moved]) -> Option<Refusal> {
 /// Whether `usage` would be admitted with the meters as they stand in `rows`: what a grant of less than was asked for
 /// is measured with, before it is reserved.
 pub fn fits(parties: &[Party<'_>], rows: &[Moved], usage: Usage) -> bool {
-    reserve(parties, usage).iter().zip(rows).all(|(change, moved)| change.apply(moved.row).is_some())
+    let mut changes = Changes::new();
+    reserve(parties, usage, &mut changes);
+    changes.iter().zip(rows).all(|(change, moved)| change.apply(moved.row).is_some())
 }

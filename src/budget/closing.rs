@@ -8,28 +8,30 @@ use crate::id::KeyId;
 use crate::time::Timestamp;
 
 /// The state of `hold` once it is closed as `phase` with `usage` charged.
+#[inline]
 pub fn closed(hold: &Hold, phase: Phase, usage: Usage) -> Hold {
     Hold { phase, usage, revision: hold.revision.saturating_add(1), ..hold.clone() }
 }
 
-/// The changes that take `hold` from what it holds or has charged to `after`, in the windows that were pinned when it
+/// Puts into `changes` what takes `hold` from what it holds or has charged to `after`, in the windows that were pinned when it
 /// was made. `limits` are the present ones of its owners, in order: they decide who is told of a charge.
-pub fn close(hold: &Hold, after: &Hold, limits: &[Limits]) -> Changes {
-    let mut changes = Changes::new();
-    for (owner, windows) in pinned(hold).enumerate() {
-        let limits = limits.get(owner).copied().unwrap_or_default();
+#[inline]
+pub fn close(hold: &Hold, after: &Hold, limits: &[Limits], changes: &mut Changes) {
+    changes.clear();
+    for (owner, windows) in (0_u8..).zip(pinned(hold)) {
+        let limits = limits.get(usize::from(owner)).copied().unwrap_or_default();
         for meter in Meter::ALL {
             let used = after.charged(meter).saturating_sub(hold.charged(meter));
             let held = after.held(meter).saturating_sub(hold.held(meter));
             let alarm = if used > 0 { alarm(&limits, meter) } else { None };
             let window = windows.of(meter);
-            changes.push(Change { owner, meter, window, used, held, bound: None, alarm });
+            changes.push(Change { owner, meter, window, used, held, bound: i128::MAX, alarm });
         }
     }
-    changes
 }
 
 /// The windows that each owner of `hold` is charged in, the one that it lives with first.
+#[inline]
 pub fn pinned(hold: &Hold) -> impl Iterator<Item = Windows> {
     let others = hold.others.iter().flat_map(|others| others.iter().map(|(_, windows)| *windows));
     std::iter::once(hold.windows).chain(others)
@@ -46,7 +48,7 @@ fn alarm(limits: &Limits, meter: Meter) -> Option<Alarm> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crossing {
     /// Which of the owners.
-    pub owner: usize,
+    pub owner: u8,
     /// Which of its meters.
     pub meter: Meter,
     /// The threshold.

@@ -94,6 +94,9 @@ impl Phase {
     }
 }
 
+/// The owners of a hold beyond the one that it lives with, each with its windows.
+pub type Others = Vec<(KeyId, Windows)>;
+
 /// One hold, as a ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
@@ -111,9 +114,11 @@ pub struct Hold {
     /// The windows of the owner that it lives with, as they were at the reservation.
     pub windows: Windows,
     /// Further owners and their windows: none for a key of its own.
-    pub others: Option<Box<[(KeyId, Windows)]>>,
-    /// What the request was, if it had a request id; 0 if not.
+    pub others: Option<Box<Others>>,
+    /// What the request was, if the hold is named after its request id; 0 if the name was drawn, and is nobody else's.
     pub fingerprint: u128,
+    /// A note of the ledger's: where to look for this hold first. A hint, never a fact.
+    pub seat: u32,
 }
 
 impl Hold {

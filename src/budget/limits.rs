@@ -17,6 +17,7 @@ pub struct Limits {
 
 impl Limits {
     /// The cap of `meter` in its own unit: pico-dollars or tokens.
+    #[inline]
     pub fn cap(&self, meter: Meter) -> Option<i128> {
         match meter {
             Meter::DailySpend => self.daily_spend.map(Money::as_picos),
@@ -28,6 +29,7 @@ impl Limits {
 
 impl Usage {
     /// What counts on `meter`, in its own unit: pico-dollars or tokens.
+    #[inline]
     pub fn on(&self, meter: Meter) -> i128 {
         match meter {
             Meter::DailySpend | Meter::MonthlySpend => self.cost.as_picos(),

@@ -19,7 +19,7 @@ pub use admission::{Party, Refusal, extend, fits, refusal, reserve};
 pub use amount::Amount;
 pub use calendar::{Calendar, Earlier};
 pub use closing::{Crossing, close, closed, crossings, others, pinned};
-pub use hold::{Hold, HoldId, PermitId, PermitIdError, Phase};
+pub use hold::{Hold, HoldId, Others, PermitId, PermitIdError, Phase};
 pub use limits::Limits;
 pub use meter::Meter;
 pub use money::{Money, MoneyError};

@@ -70,7 +70,7 @@ pub struct Step<'a> {
     /// The revision the hold must have for the step to be taken; 0: it must not exist.
     pub expected: u32,
     /// Its next state.
-    pub becomes: Hold,
+    pub becomes: &'a Hold,
     /// What changes, at most once for each owner, meter and window.
     pub changes: &'a [Change],
     /// The most live holds the first owner may have with this one; `None` where the step makes no hold live.
@@ -84,7 +84,7 @@ pub struct Step<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// Which of the step's owners.
-    pub owner: usize,
+    pub owner: u8,
     /// Which of its meters.
     pub meter: Meter,
     /// In which window; its start names the row.
@@ -93,8 +93,8 @@ pub struct Change {
     pub used: i128,
     /// Added to what is held.
     pub held: i128,
-    /// The most that used and held together may come to; `None`: the change is not bounded.
-    pub bound: Option<i128>,
+    /// The most that used and held together may come to; `i128::MAX`: the change is not bounded.
+    pub bound: i128,
     /// When to tell the owner.
     pub alarm: Option<Alarm>,
 }
@@ -135,6 +135,8 @@ pub enum Outcome {
     Taken {
         /// No live hold of the first owner lapses before this.
         next_lapse: Timestamp,
+        /// Where the hold is now, for its [`Hold::seat`]; 0 if it does not matter.
+        seat: u32,
     },
     /// A bounded row would have passed its bound; the rows are as they stand, unchanged.
     Refused,
@@ -154,7 +156,7 @@ impl Change {
     pub fn apply(&self, row: Row) -> Option<Moved> {
         let used = row.used.saturating_add(self.used);
         let held = row.held.saturating_add(self.held);
-        if self.bound.is_some_and(|bound| used.saturating_add(held) > bound) {
+        if used.saturating_add(held) > self.bound {
             return None;
         }
         let mark = self

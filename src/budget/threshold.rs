@@ -1,6 +1,7 @@
 //! The share of a limit at which its owner is told.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -12,7 +13,7 @@ const WHOLE: u16 = 10_000;
 
 /// An alert threshold: more than 0 and at most 1, exact to 0.0001.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Threshold(u16);
+pub struct Threshold(NonZeroU16);
 
 /// Why a text is not a [`Threshold`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,22 +36,21 @@ impl Threshold {
     /// # Errors
     /// [`ThresholdError::OutOfRange`].
     pub const fn from_basis_points(basis_points: u16) -> Result<Self, ThresholdError> {
-        if basis_points == 0 || basis_points > WHOLE {
-            Err(ThresholdError::OutOfRange)
-        } else {
-            Ok(Self(basis_points))
+        match NonZeroU16::new(basis_points) {
+            Some(share) if basis_points <= WHOLE => Ok(Self(share)),
+            _ => Err(ThresholdError::OutOfRange),
         }
     }
 
     /// Hundredths of a percent.
     pub const fn basis_points(self) -> u16 {
-        self.0
+        self.0.get()
     }
 
     /// The smallest whole amount that is at least this share of `cap`.
     pub(crate) fn of(self, cap: i128) -> i128 {
         let (whole, rest) = (cap.div_euclid(WHOLE.into()), cap.rem_euclid(WHOLE.into()));
-        let share = i128::from(self.0);
+        let share = i128::from(self.basis_points());
         let part = rest
             .saturating_mul(share)
             .saturating_add(i128::from(WHOLE).saturating_sub(1))
@@ -81,7 +81,7 @@ impl FromStr for Threshold {
 /// The share as decimal text: `0.8`, `1`.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == WHOLE {
+        if self.basis_points() == WHOLE {
             return f.write_str("1");
         }
         let digits = format!("{:04}", self.0);
@@ -122,7 +122,7 @@ impl Marks {
 
     /// Adds `threshold`; `None` if it was told before or there is no room.
     pub fn with(self, threshold: Threshold) -> Option<Self> {
-        let wanted = u64::from(threshold.0);
+        let wanted = u64::from(threshold.basis_points());
         for slot in 0..Self::SLOTS {
             let shift = slot.saturating_mul(Self::BITS);
             match (self.0 >> shift) & 0x3fff {

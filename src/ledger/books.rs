@@ -3,6 +3,7 @@
 //! The same for every engine. Whatever takes more than one step here is either idempotent or harmless when it is cut
 //! short: a hold that should have lapsed and did not yet keeps its room.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +22,6 @@ const ATTEMPTS: usize = 8;
 /// How many lapsed holds one call clears away.
 const LAPSES_A_CALL: usize = 32;
 
-// A hold's new state and the thresholds that the step crossed.
-type Taken = (Hold, Vec<Crossing>);
 type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
 type Rows = ArrayVec<Moved, { MAX_OWNERS * Meter::ALL.len() }>;
 
@@ -74,7 +73,7 @@ impl<'a> Account<'a> {
 /// A reservation to make.
 #[derive(Debug, Clone, Copy)]
 pub struct NewHold {
-    /// Its name, unused so far unless it stands for a request id.
+    /// Its name: never used before, unless it stands for a request id.
     pub id: HoldId,
     /// What to set aside.
     pub estimate: Usage,
@@ -183,15 +182,15 @@ impl Books {
         lapses: &mut Vec<Lapse>,
     ) -> Result<Reserved, NotReserved> {
         let mut now = now;
-        let mut rows = Rows::new();
+        let (mut changes, mut rows) = (Changes::new(), Rows::new());
         for _ in 0..ATTEMPTS {
             let parties = parties(accounts, now);
-            let changes = reserve(&parties, new.estimate);
+            reserve(&parties, new.estimate, &mut changes);
             let hold = self.live(&parties, new, now).ok_or_else(no_owner)?;
             match self.take(&parties, 0, &hold, &changes, Some(self.terms.most_live), true, &mut rows)? {
-                Outcome::Taken { next_lapse } => {
+                Outcome::Taken { next_lapse, seat } => {
                     self.lapse_if_due(accounts, now, next_lapse, lapses);
-                    return Ok(Reserved { hold, view: false });
+                    return Ok(Reserved { hold: Hold { seat, ..hold }, view: false });
                 }
                 // Room may be held by calls that nobody will settle.
                 Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
@@ -231,14 +230,14 @@ impl Books {
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
     ) -> Result<(), NotReserved> {
-        let mut rows = Rows::new();
+        let (mut changes, mut rows) = (Changes::new(), Rows::new());
         for _ in 0..ATTEMPTS {
             if hold.phase != Phase::Live {
                 return Err(NotReserved::Conflict);
             }
             let party = |(account, windows): (&Account<'a>, _)| account.party(windows);
             let parties: Parties<'a> = accounts.iter().zip(pinned(hold)).map(party).collect();
-            let changes = extend(&parties, hold, more);
+            extend(&parties, hold, more, &mut changes);
             let longer = Hold {
                 usage: hold.usage.saturating_add(more),
                 revision: hold.revision.saturating_add(1),
@@ -277,18 +276,19 @@ impl Books {
     ) -> Result<Closed, Closing> {
         // A drop or a lapse decides only about a live hold; a settle or a release also replaces what they decided.
         let closes = |before: Phase| if phase.is_open() { before == Phase::Live } else { before.is_open() };
-        let mut seen = std::borrow::Cow::Borrowed(hold);
+        let mut seen = Cow::Borrowed(hold);
+        let mut changes = Changes::new();
         for _ in 0..ATTEMPTS {
             if !closes(seen.phase) {
                 return Err(Closing::Already(Box::new(seen.into_owned())));
             }
             let after = closed(&seen, phase, usage);
-            let changes = close(&seen, &after, &[*account.limits]);
-            match self.move_hold(account.owner, &seen, after, &changes)? {
-                Ok((hold, crossings)) => {
-                    return Ok(Closed { hold, was: seen.phase, before: seen.usage, crossings });
+            close(&seen, &after, &[*account.limits], &mut changes);
+            match self.move_hold(account.owner, &seen, &after, &changes)? {
+                Ok(crossings) => {
+                    return Ok(Closed { was: seen.phase, before: seen.usage, hold: after, crossings });
                 }
-                Err(Some(found)) => seen = std::borrow::Cow::Owned(*found),
+                Err(Some(found)) => seen = Cow::Owned(*found),
                 Err(None) => return Err(Closing::NotFound),
             }
         }
@@ -314,13 +314,13 @@ impl Books {
         now: Timestamp,
     ) -> Result<(Hold, Vec<Crossing>), NotReserved> {
         let mut now = now;
-        let mut rows = Rows::new();
+        let (mut changes, mut rows) = (Changes::new(), Rows::new());
         for _ in 0..ATTEMPTS {
             let parties = parties(&[account], now);
             let nothing = NewHold { estimate: Usage::ZERO, ..new };
             let before = Hold { revision: 0, ..self.live(&parties, nothing, now).ok_or_else(no_owner)? };
             let after = closed(&before, Phase::Settled, new.estimate);
-            let changes = close(&before, &after, &[*account.limits]);
+            close(&before, &after, &[*account.limits], &mut changes);
             match self.take(&parties, 0, &after, &changes, None, true, &mut rows)? {
                 Outcome::Taken { .. } => return Ok((after, crossings(&changes, &rows).collect())),
                 Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
@@ -391,6 +391,7 @@ impl Books {
         }
     }
 
+    #[inline]
     fn live(&self, parties: &[Party<'_>], new: NewHold, now: Timestamp) -> Option<Hold> {
         let (home, rest) = parties.split_first()?;
         let others = rest.iter().map(|party| (party.owner.id().clone(), party.windows));
@@ -401,8 +402,9 @@ impl Books {
             usage: new.estimate,
             expires_at: now.saturating_add(self.terms.lifetime),
             windows: home.windows,
-            others: (!rest.is_empty()).then(|| others.collect()),
+            others: (!rest.is_empty()).then(|| Box::new(others.collect())),
             fingerprint: new.fingerprint,
+            seat: 0,
         })
     }
 
@@ -421,18 +423,19 @@ impl Books {
         rows.clear();
         rows.extend(changes.iter().map(|_| Moved::default()));
         let owners: ArrayVec<&Owner, MAX_OWNERS> = parties.iter().map(|party| party.owner).collect();
-        let step = Step { owners: &owners, expected, becomes: becomes.clone(), changes, most_live, current };
+        let step = Step { owners: &owners, expected, becomes, changes, most_live, current };
         self.ledger.apply(&step, rows)
     }
 
-    // Takes an existing hold to its next state: done, or its state when somebody else moved it first.
+    #[inline]
+    // Takes an existing hold to its next state: the thresholds crossed, or its state when somebody else moved it first.
     fn move_hold(
         &self,
         owner: &Owner,
         before: &Hold,
-        after: Hold,
+        after: &Hold,
         changes: &Changes,
-    ) -> Result<Result<Taken, Option<Box<Hold>>>, LedgerError> {
+    ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
         let mut rows: Rows = changes.iter().map(|_| Moved::default()).collect();
         let rest: ArrayVec<Owner, MAX_OWNERS> = others(before).map(|id| Owner::new(id.clone())).collect();
         let owners: ArrayVec<&Owner, MAX_OWNERS> = std::iter::once(owner).chain(&rest).collect();
@@ -445,7 +448,7 @@ impl Books {
             current: false,
         };
         match self.ledger.apply(&step, &mut rows)? {
-            Outcome::Taken { .. } => Ok(Ok((step.becomes, crossings(changes, &rows).collect()))),
+            Outcome::Taken { .. } => Ok(Ok(crossings(changes, &rows).collect())),
             Outcome::Unexpected(found) => Ok(Err(found)),
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }

@@ -55,7 +55,7 @@ fn tokens(tokens: u64) -> Usage {
 }
 
 fn terms() -> Terms {
-    Terms { lifetime: Duration::from_secs(600), on_lapse: OnLapse::Charge, most_live: 100 }
+    Terms { lifetime: Duration::from_mins(10), on_lapse: OnLapse::Charge, most_live: 100 }
 }
 
 impl Desk {

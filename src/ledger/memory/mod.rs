@@ -4,6 +4,8 @@
 //! runs nobody else's code meanwhile.
 
 mod account;
+mod holds;
+mod rows;
 
 use std::fmt;
 
@@ -13,7 +15,7 @@ use slab::Slab;
 
 use self::account::Account;
 use super::{Ledger, LedgerError};
-use crate::budget::{Hold, HoldId, MAX_OWNERS, Meter, Moved, Outcome, Owner, Row, Step};
+use crate::budget::{Hold, HoldId, MAX_OWNERS, Meter, Moved, Outcome, Owner, Phase, Row, Step};
 use crate::id::KeyId;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
@@ -77,10 +79,10 @@ impl Ledger for MemoryLedger {
             step.owners.split_first().ok_or_else(|| LedgerError::new("a step without an owner"))?;
         if others.is_empty() {
             let mut shard = self.lock(shard_of(home))?;
-            if step.expected > 0 && shard.find(home).is_none() {
-                return Ok(Outcome::Unexpected(None));
-            }
-            let account = shard.open(home)?;
+            let account = match shard.find(home) {
+                None if step.expected > 0 => return Ok(Outcome::Unexpected(None)),
+                seat => shard.open(home, seat)?,
+            };
             let outcome = account::apply(step, rows, &mut [&mut *account]);
             if account.has_left() {
                 shard.remove(home);
@@ -95,7 +97,7 @@ impl Ledger for MemoryLedger {
     }
 
     fn hold(&self, owner: &Owner, id: HoldId) -> Result<Option<Hold>, LedgerError> {
-        self.read(owner, |account| account.hold(id).cloned())
+        self.read(owner, |account| account.hold(id))
     }
 
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
@@ -136,11 +138,14 @@ impl MemoryLedger {
         let mut taken = ArrayVec::<Account, MAX_OWNERS>::new();
         for owner in step.owners {
             let shard = guard_of(&order, &mut guards, owner)?;
-            taken.push(std::mem::take(shard.open(owner)?));
+            let seat = shard.find(owner);
+            taken.push(std::mem::take(shard.open(owner, seat)?));
         }
         let outcome = account::apply(step, rows, &mut taken.iter_mut().collect::<ArrayVec<_, MAX_OWNERS>>());
         for (owner, account) in step.owners.iter().zip(taken) {
-            *guard_of(&order, &mut guards, owner)?.open(owner)? = account;
+            let shard = guard_of(&order, &mut guards, owner)?;
+            let seat = shard.seats.get(owner.id()).copied();
+            *shard.open(owner, seat)? = account;
         }
         outcome
     }
@@ -163,11 +168,8 @@ fn shard_of(owner: &Owner) -> usize {
 impl Shard {
     // The owner's account, made if there is none.
     #[inline]
-    fn open(&mut self, owner: &Owner) -> Result<&mut Account, LedgerError> {
-        let seat = match self.find(owner) {
-            Some(seat) => seat,
-            None => self.admit(owner),
-        };
+    fn open(&mut self, owner: &Owner, found: Option<usize>) -> Result<&mut Account, LedgerError> {
+        let seat = found.unwrap_or_else(|| self.admit(owner));
         self.accounts.get_mut(seat).ok_or_else(|| LedgerError::new("an account that is not there"))
     }
 

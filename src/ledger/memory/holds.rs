@@ -1,0 +1,195 @@
+//! The holds of one owner: the live ones, and the last few that were resolved.
+//!
+//! A hold stays in its slot from the reservation until it is forgotten, so that settling it touches the cache lines
+//! that the reservation touched. A new hold takes the slot of the one that is forgotten for it.
+
+use std::collections::VecDeque;
+
+use super::MemoryLedger;
+use crate::budget::{Hold, HoldId};
+use crate::time::Timestamp;
+
+const FINALS: usize = MemoryLedger::REMEMBERED_FINAL;
+
+pub(super) struct Holds {
+    slots: Vec<Hold>,
+    // Slots of holds that are forgotten.
+    free: Vec<u32>,
+    live: u32,
+    // The slots of the last holds that were settled or released, in the order in which they were.
+    finals: Ring,
+    // Of those that were dropped or lapsed and may still be settled.
+    provisionals: VecDeque<u32>,
+    // A lower bound: closing a hold leaves it, looking for due ones makes it exact.
+    next_lapse: Timestamp,
+}
+
+impl Default for Holds {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            finals: Ring::default(),
+            provisionals: VecDeque::new(),
+            next_lapse: Timestamp::MAX,
+        }
+    }
+}
+
+impl Holds {
+    pub(super) fn live(&self) -> u32 {
+        self.live
+    }
+
+    pub(super) fn next_lapse(&self) -> Timestamp {
+        self.next_lapse
+    }
+
+    /// Where the hold is: at the seat noted, as a rule, or wherever it is found. 0 is no seat.
+    #[inline]
+    pub(super) fn find(&self, id: HoldId, noted: u32) -> Option<u32> {
+        if self.get(noted).is_some_and(|hold| hold.id == id) {
+            return Some(noted);
+        }
+        let place = self.slots.iter().rposition(|hold| hold.id == id)?;
+        Some(seat_of(place))
+    }
+
+    #[inline]
+    pub(super) fn get(&self, seat: u32) -> Option<&Hold> {
+        self.slots.get(place_of(seat)?).filter(|hold| hold.revision > 0)
+    }
+
+    /// The holds that may still move their rows.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Hold> {
+        self.slots.iter().filter(|hold| hold.revision > 0 && hold.phase.is_open())
+    }
+
+    /// Stores the next state of the hold at `found`, or a new hold; answers where it is.
+    #[inline]
+    pub(super) fn put(&mut self, found: Option<u32>, hold: &Hold) -> u32 {
+        let before = found.and_then(|seat| self.get(seat)).map(|hold| hold.phase);
+        let seat = match found {
+            Some(seat) => {
+                if let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
+                    slot.clone_from(hold);
+                }
+                seat
+            }
+            None => self.take_slot(hold),
+        };
+        let was_live = before.is_some_and(super::Phase::is_live);
+        if hold.phase.is_live() {
+            if !was_live {
+                self.live = self.live.saturating_add(1);
+            }
+            self.next_lapse = self.next_lapse.min(hold.expires_at);
+            return seat;
+        }
+        if was_live {
+            self.live = self.live.saturating_sub(1);
+        }
+        if hold.phase.is_open() {
+            self.remember_provisional(seat);
+        } else {
+            if before.is_some() && !was_live {
+                self.provisionals.retain(|&other| other != seat);
+            }
+            if let Some(oldest) = self.finals.push(seat) {
+                self.forget(oldest);
+            }
+        }
+        seat
+    }
+
+    /// At most `most` live holds whose lifetime has passed.
+    pub(super) fn due(&mut self, now: Timestamp, most: usize) -> Vec<Hold> {
+        if now < self.next_lapse {
+            return Vec::new();
+        }
+        let live =
+            || self.slots.iter().enumerate().filter(|(_, hold)| hold.revision > 0 && hold.phase.is_live());
+        let due = live().filter(|(_, hold)| hold.expires_at <= now).take(most);
+        let due = due.map(|(place, hold)| Hold { seat: seat_of(place), ..hold.clone() }).collect();
+        self.next_lapse = live().map(|(_, hold)| hold.expires_at).min().unwrap_or(Timestamp::MAX);
+        due
+    }
+
+    // A forgotten slot, or that of the oldest settled hold, or a new one.
+    #[inline]
+    fn take_slot(&mut self, hold: &Hold) -> u32 {
+        let seat = self.free.pop().or_else(|| self.finals.pop_if_full());
+        if let Some(seat) = seat
+            && let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place))
+        {
+            slot.clone_from(hold);
+            return seat;
+        }
+        if self.slots.is_empty() {
+            self.slots.reserve_exact(1);
+        }
+        self.slots.push(hold.clone());
+        seat_of(self.slots.len().saturating_sub(1))
+    }
+
+    #[cold]
+    fn remember_provisional(&mut self, seat: u32) {
+        self.provisionals.push_back(seat);
+        if self.provisionals.len() > MemoryLedger::REMEMBERED_PROVISIONAL
+            && let Some(oldest) = self.provisionals.pop_front()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, seat: u32) {
+        if let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
+            slot.revision = 0;
+            slot.others = None;
+            self.free.push(seat);
+        }
+    }
+}
+
+fn place_of(seat: u32) -> Option<usize> {
+    usize::try_from(seat).ok()?.checked_sub(1)
+}
+
+fn seat_of(place: usize) -> u32 {
+    u32::try_from(place).ok().and_then(|place| place.checked_add(1)).unwrap_or(0)
+}
+
+// The last few seats, oldest first out.
+#[derive(Default)]
+struct Ring {
+    seats: [u32; FINALS],
+    // Where the oldest is, and how many there are.
+    first: u8,
+    count: u8,
+}
+
+impl Ring {
+    // Adds a seat; the oldest comes out if there is no room.
+    #[inline]
+    fn push(&mut self, seat: u32) -> Option<u32> {
+        let oldest = self.pop_if_full();
+        let end = usize::from(self.first.wrapping_add(self.count)) % FINALS;
+        if let Some(slot) = self.seats.get_mut(end) {
+            *slot = seat;
+            self.count = self.count.saturating_add(1);
+        }
+        oldest
+    }
+
+    #[inline]
+    fn pop_if_full(&mut self) -> Option<u32> {
+        if usize::from(self.count) < FINALS {
+            return None;
+        }
+        let oldest = self.seats.get(usize::from(self.first) % FINALS).copied();
+        self.first = self.first.wrapping_add(1);
+        self.count = self.count.saturating_sub(1);
+        oldest
+    }
+}
