@@ -1,1 +1,12 @@
 //! What travels: denials and their bodies, bearer extraction, usage, request estimates and prices.
+
+mod bearer;
+mod body;
+mod denial;
+mod message;
+mod reason;
+
+pub use bearer::{BearerOptions, bearer};
+pub use body::Dialect;
+pub use denial::{BudgetDetail, Denial};
+pub use reason::{Reason, ReasonError};
