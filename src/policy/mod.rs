@@ -1,1 +1,15 @@
 //! May this key do this? Models, addresses, endpoints and purpose. Pure functions.
+//!
+//! Each dimension is restricted or it is not. A restricted one refuses a request that states nothing in it, or
+//! something that cannot be read: an allowlist that a request passes by staying silent is no allowlist.
+
+mod glob;
+mod model_index;
+mod models;
+mod pattern;
+mod text;
+
+pub use models::ModelRules;
+pub use pattern::{ModelPattern, ModelPatternError};
+
+pub(crate) use text::is_hidden;
