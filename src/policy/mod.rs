@@ -5,15 +5,21 @@
 
 mod address;
 mod addresses;
+mod check;
+mod endpoints;
 mod glob;
 mod model_index;
 mod models;
 mod pattern;
+mod purpose;
 mod text;
 
 pub use address::{ClientAddressError, ClientIp, resolve_client_ip};
 pub use addresses::{AddressError, AddressRules};
+pub use check::{Facts, Policy, Refusal};
+pub use endpoints::{EndpointError, EndpointRules};
 pub use models::ModelRules;
 pub use pattern::{ModelPattern, ModelPatternError};
+pub use purpose::{Purpose, PurposeError};
 
 pub(crate) use text::is_hidden;
