@@ -18,12 +18,16 @@ pub fn closed(hold: &Hold, phase: Phase, usage: Usage) -> Hold {
 #[inline]
 pub fn close(hold: &Hold, after: &Hold, limits: &[Limits], changes: &mut Changes) {
     changes.clear();
+    let moved = |meter| {
+        let used = after.charged(meter).wrapping_sub(hold.charged(meter));
+        (used, after.held(meter).wrapping_sub(hold.held(meter)))
+    };
+    let (spend, tokens) = (moved(Meter::DailySpend), moved(Meter::DailyTokens));
     for (owner, windows) in (0_u8..).zip(pinned(hold)) {
-        let limits = limits.get(usize::from(owner)).copied().unwrap_or_default();
+        let limits = limits.get(usize::from(owner));
         for meter in Meter::ALL {
-            let used = after.charged(meter).saturating_sub(hold.charged(meter));
-            let held = after.held(meter).saturating_sub(hold.held(meter));
-            let alarm = if used > 0 { alarm(&limits, meter) } else { None };
+            let (used, held) = if meter == Meter::DailyTokens { tokens } else { spend };
+            let alarm = if used > 0 { limits.and_then(|limits| alarm(limits, meter)) } else { None };
             let window = windows.of(meter);
             changes.push(Change { owner, meter, window, used, held, bound: i128::MAX, alarm });
         }

@@ -48,7 +48,15 @@ impl Threshold {
     }
 
     /// The smallest whole amount that is at least this share of `cap`.
+    #[inline]
     pub(crate) fn of(self, cap: i128) -> i128 {
+        // Up to eighteen million dollars a short division does.
+        if let Ok(cap) = u64::try_from(cap) {
+            let (whole, rest) = (cap.div_euclid(WHOLE.into()), cap.rem_euclid(WHOLE.into()));
+            let share = u64::from(self.basis_points());
+            let part = rest.saturating_mul(share).div_ceil(WHOLE.into());
+            return i128::from(whole.saturating_mul(share).saturating_add(part));
+        }
         let (whole, rest) = (cap.div_euclid(WHOLE.into()), cap.rem_euclid(WHOLE.into()));
         let share = i128::from(self.basis_points());
         let part = rest
@@ -169,6 +177,8 @@ mod tests {
         assert_eq!(share("0.8", 1), 1);
         assert_eq!(share("0.3333", 10), 4);
         assert_eq!(share("1", Money::MAX.as_picos()), Money::MAX.as_picos());
+        assert_eq!(share("0.9999", i128::from(u64::MAX)), 18_444_899_399_302_180_660);
+        assert_eq!(share("0.9999", i128::from(u64::MAX) + 1), 18_444_899_399_302_180_661);
     }
 
     #[test]

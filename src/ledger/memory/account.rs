@@ -37,26 +37,31 @@ pub(super) fn apply(
         return Ok(Outcome::Crowded);
     }
 
-    let mut refused = false;
-    for (change, moved) in step.changes.iter().zip(rows.iter_mut()) {
-        let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
-        let row = *account.row_mut(change.meter, change.window.start)?;
-        *moved = change.apply(row).unwrap_or_else(|| {
-            refused = true;
-            Moved { row, told: false }
-        });
-    }
-    if refused {
-        for (change, moved) in step.changes.iter().zip(rows) {
-            let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
-            *moved = Moved { row: account.row(change.meter, change.window.start), told: false };
+    let mut fits = true;
+    for (owner, account) in (0_u8..).zip(accounts.iter_mut()) {
+        for (change, moved) in
+            step.changes.iter().zip(rows.iter_mut()).filter(|(change, _)| change.owner == owner)
+        {
+            let row = *account.row_mut(change.meter, change.window.start)?;
+            let next = change.apply(row);
+            fits &= next.is_some();
+            *moved = next.unwrap_or(Moved { row, told: false });
         }
-        return Ok(Outcome::Refused);
     }
-
-    for (change, moved) in step.changes.iter().zip(rows) {
-        let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
-        *account.row_mut(change.meter, change.window.start)? = moved.row;
+    for (owner, account) in (0_u8..).zip(accounts.iter_mut()) {
+        for (change, moved) in
+            step.changes.iter().zip(rows.iter_mut()).filter(|(change, _)| change.owner == owner)
+        {
+            let row = account.row_mut(change.meter, change.window.start)?;
+            if fits {
+                *row = moved.row;
+            } else {
+                *moved = Moved { row: *row, told: false };
+            }
+        }
+    }
+    if !fits {
+        return Ok(Outcome::Refused);
     }
     let home = accounts.first_mut().ok_or_else(no_owner)?;
     let seat = home.holds.put(found, step.becomes);

@@ -74,7 +74,7 @@ impl Rows {
         self.earlier.get_or_insert_default().at(meter, start)
     }
 
-    #[inline]
+    #[inline(always)]
     fn latest(&mut self, meter: Meter) -> &mut Kept {
         match meter {
             Meter::DailySpend => &mut self.daily_spend,
