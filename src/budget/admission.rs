@@ -1,7 +1,7 @@
 //! May this owner use so much more? Reservations, extensions, and why they are refused.
 
 use super::hold::Hold;
-use super::step::{Change, Changes, Moved, Owner};
+use super::step::{Change, Moved, Owner, Part, Row};
 use super::window::{Window, Windows};
 use super::{Limits, Meter, Usage};
 
@@ -16,50 +16,36 @@ pub struct Party<'a> {
     pub windows: Windows,
 }
 
-/// Puts into `changes` what sets `estimate` aside.
+/// What sets `estimate` aside for `party`, which is the step's owner number `owner`.
 ///
 /// A meter admits when `used + held + estimate <= cap`; one whose unit has no estimate admits when `used + held < cap`,
 /// so that a spent budget refuses a call that says nothing of its cost.
 #[inline]
-pub fn reserve(parties: &[Party<'_>], estimate: Usage, changes: &mut Changes) {
-    fill(changes, parties, |meter, cap| {
-        let wanted = estimate.on(meter);
-        (wanted, cap.map(|cap| if wanted == 0 { cap.saturating_sub(1) } else { cap }))
-    });
+pub fn reserve(owner: u8, party: &Party<'_>, estimate: Usage) -> Part {
+    Meter::ALL.map(|meter| {
+        let (held, cap) = (estimate.on(meter), party.limits.cap(meter).unwrap_or(i128::MAX));
+        let bound = if held == 0 { cap.saturating_sub(1) } else { cap };
+        set_aside(owner, party, meter, held, bound)
+    })
 }
 
-/// Puts into `changes` what sets `more` aside beyond what `hold` has. A meter that has something and is asked for nothing more
-/// is not asked again.
-pub fn extend(parties: &[Party<'_>], hold: &Hold, more: Usage, changes: &mut Changes) {
-    fill(changes, parties, |meter, cap| match (hold.held(meter), more.on(meter)) {
-        (0, 0) => (0, cap.map(|cap| cap.saturating_sub(1))),
-        (_, 0) => (0, None),
-        (_, more) => (more, cap),
-    });
+/// What sets `more` aside beyond what `hold` has. A meter that has something and is asked for nothing more is not asked
+/// again.
+pub fn extend(owner: u8, party: &Party<'_>, hold: &Hold, more: Usage) -> Part {
+    Meter::ALL.map(|meter| {
+        let cap = party.limits.cap(meter).unwrap_or(i128::MAX);
+        let bound = match (hold.held(meter), more.on(meter)) {
+            (0, 0) => cap.saturating_sub(1),
+            (_, 0) => i128::MAX,
+            _ => cap,
+        };
+        set_aside(owner, party, meter, more.on(meter), bound)
+    })
 }
 
 #[inline]
-fn fill(
-    changes: &mut Changes,
-    parties: &[Party<'_>],
-    each: impl Fn(Meter, Option<i128>) -> (i128, Option<i128>),
-) {
-    changes.clear();
-    for (owner, party) in (0_u8..).zip(parties) {
-        for meter in Meter::ALL {
-            let (held, bound) = each(meter, party.limits.cap(meter));
-            let bound = bound.unwrap_or(i128::MAX);
-            changes.push(Change {
-                owner,
-                meter,
-                window: party.windows.of(meter),
-                used: 0,
-                held,
-                bound,
-                alarm: None,
-            });
-        }
-    }
+fn set_aside(owner: u8, party: &Party<'_>, meter: Meter, held: i128, bound: i128) -> Change {
+    Change { owner, meter, window: party.windows.of(meter), used: 0, held, bound, alarm: None }
 }
 
 /// Why there was no room: the one meter to name, as it stood.
@@ -110,8 +96,6 @@ pub fn refusal(changes: &[Change], rows: &[Moved]) -> Option<Refusal> {
 
 /// Whether `usage` would be admitted with the meters as they stand in `rows`: what a grant of less than was asked for
 /// is measured with, before it is reserved.
-pub fn fits(parties: &[Party<'_>], rows: &[Moved], usage: Usage) -> bool {
-    let mut changes = Changes::new();
-    reserve(parties, usage, &mut changes);
-    changes.iter().zip(rows).all(|(change, moved)| change.apply(moved.row).is_some())
+pub fn fits(party: &Party<'_>, rows: &[Row], usage: Usage) -> bool {
+    reserve(0, party, usage).iter().zip(rows).all(|(change, row)| change.apply(*row).is_some())
 }

@@ -122,6 +122,11 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// The owners beyond the one that it lives with, each with its windows.
+    pub fn others(&self) -> &[(KeyId, Windows)] {
+        self.others.as_deref().map_or(&[], Vec::as_slice)
+    }
+
     /// What it holds on `meter`.
     pub fn held(&self, meter: Meter) -> i128 {
         if self.phase == Phase::Live { self.usage.on(meter) } else { 0 }

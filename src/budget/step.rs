@@ -8,7 +8,6 @@ use std::hash::BuildHasher;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrayvec::ArrayVec;
 use hashbrown::DefaultHashBuilder;
 
 use super::hold::{Hold, HoldId};
@@ -20,8 +19,8 @@ use crate::time::Timestamp;
 /// The most owners that one reservation may draw on.
 pub const MAX_OWNERS: usize = 4;
 
-/// The changes of one step: three meters for each owner.
-pub type Changes = ArrayVec<Change, { MAX_OWNERS * Meter::ALL.len() }>;
+/// What a step changes for one owner: each of its meters, in the order of [`Meter::ALL`].
+pub type Part = [Change; Meter::ALL.len()];
 
 /// Whose meters are counted: a key, and later its team.
 #[derive(Debug)]

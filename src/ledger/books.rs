@@ -11,9 +11,8 @@ use arrayvec::ArrayVec;
 
 use super::{Ledger, LedgerError};
 use crate::budget::{
-    Calendar, Change, Changes, Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Outcome, Owner,
-    Party, Phase, Refusal, Row, Step, Usage, Windows, close, closed, crossings, extend, others, pinned,
-    refusal, reserve,
+    Calendar, Change, Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Outcome, Owner, Part, Party,
+    Phase, Refusal, Row, Step, Usage, Windows, close, closed, crossings, extend, refusal, reserve,
 };
 use crate::time::Timestamp;
 
@@ -23,7 +22,8 @@ const ATTEMPTS: usize = 8;
 const LAPSES_A_CALL: usize = 32;
 
 type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
-type Rows = ArrayVec<Moved, { MAX_OWNERS * Meter::ALL.len() }>;
+type Parts = ArrayVec<Part, MAX_OWNERS>;
+type Rows = ArrayVec<[Moved; Meter::ALL.len()], MAX_OWNERS>;
 
 /// Holds, kept in a ledger by the rules of the budget.
 #[derive(Debug)]
@@ -182,21 +182,23 @@ impl Books {
         lapses: &mut Vec<Lapse>,
     ) -> Result<Reserved, NotReserved> {
         let mut now = now;
-        let (mut changes, mut rows) = (Changes::new(), Rows::new());
+        let mut rows = Rows::new();
         for _ in 0..ATTEMPTS {
             let parties = parties(accounts, now);
-            reserve(&parties, new.estimate, &mut changes);
+            let mut parts = Parts::new();
+            for (owner, party) in (0_u8..).zip(&parties) {
+                parts.push(reserve(owner, party, new.estimate));
+            }
             let hold = self.live(&parties, new, now).ok_or_else(no_owner)?;
-            match self.take(&parties, 0, &hold, &changes, Some(self.terms.most_live), true, &mut rows)? {
+            match self.take(&parties, 0, &hold, &parts, Some(self.terms.most_live), true, &mut rows)? {
                 Outcome::Taken { next_lapse, seat } => {
                     self.lapse_if_due(accounts, now, next_lapse, lapses);
                     return Ok(Reserved { hold: Hold { seat, ..hold }, view: false });
                 }
                 // Room may be held by calls that nobody will settle.
                 Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(
-                        refusal(&changes, &rows).map_or_else(|| inconsistent().into(), NotReserved::Refused)
-                    );
+                    return Err(refusal(parts.as_flattened(), rows.as_flattened())
+                        .map_or_else(|| inconsistent().into(), NotReserved::Refused));
                 }
                 Outcome::Crowded if self.lapse(accounts, now, lapses)? == 0 => {
                     return Err(NotReserved::Crowded);
@@ -230,29 +232,31 @@ impl Books {
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
     ) -> Result<(), NotReserved> {
-        let (mut changes, mut rows) = (Changes::new(), Rows::new());
+        let mut rows = Rows::new();
         for _ in 0..ATTEMPTS {
             if hold.phase != Phase::Live {
                 return Err(NotReserved::Conflict);
             }
-            let party = |(account, windows): (&Account<'a>, _)| account.party(windows);
-            let parties: Parties<'a> = accounts.iter().zip(pinned(hold)).map(party).collect();
-            extend(&parties, hold, more, &mut changes);
+            let pinned =
+                std::iter::once(hold.windows).chain(hold.others().iter().map(|(_, windows)| *windows));
+            let parties: Parties<'a> =
+                accounts.iter().zip(pinned).map(|(account, windows)| account.party(windows)).collect();
+            let parts: Parts =
+                (0_u8..).zip(&parties).map(|(owner, party)| extend(owner, party, hold, more)).collect();
             let longer = Hold {
                 usage: hold.usage.saturating_add(more),
                 revision: hold.revision.saturating_add(1),
                 expires_at: hold.expires_at.max(now.saturating_add(self.terms.lifetime)),
                 ..hold.clone()
             };
-            match self.take(&parties, hold.revision, &longer, &changes, None, false, &mut rows)? {
+            match self.take(&parties, hold.revision, &longer, &parts, None, false, &mut rows)? {
                 Outcome::Taken { .. } => {
                     *hold = longer;
                     return Ok(());
                 }
                 Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(
-                        refusal(&changes, &rows).map_or_else(|| inconsistent().into(), NotReserved::Refused)
-                    );
+                    return Err(refusal(parts.as_flattened(), rows.as_flattened())
+                        .map_or_else(|| inconsistent().into(), NotReserved::Refused));
                 }
                 Outcome::Refused => {}
                 Outcome::Unexpected(Some(found)) => *hold = *found,
@@ -277,14 +281,12 @@ impl Books {
         // A drop or a lapse decides only about a live hold; a settle or a release also replaces what they decided.
         let closes = |before: Phase| if phase.is_open() { before == Phase::Live } else { before.is_open() };
         let mut seen = Cow::Borrowed(hold);
-        let mut changes = Changes::new();
         for _ in 0..ATTEMPTS {
             if !closes(seen.phase) {
                 return Err(Closing::Already(Box::new(seen.into_owned())));
             }
             let after = closed(&seen, phase, usage);
-            close(&seen, &after, &[*account.limits], &mut changes);
-            match self.move_hold(account.owner, &seen, &after, &changes)? {
+            match self.move_hold(account, &seen, &after)? {
                 Ok(crossings) => {
                     return Ok(Closed { was: seen.phase, before: seen.usage, hold: after, crossings });
                 }
@@ -314,15 +316,15 @@ impl Books {
         now: Timestamp,
     ) -> Result<(Hold, Vec<Crossing>), NotReserved> {
         let mut now = now;
-        let (mut changes, mut rows) = (Changes::new(), Rows::new());
+        let mut rows = Rows::new();
         for _ in 0..ATTEMPTS {
             let parties = parties(&[account], now);
             let nothing = NewHold { estimate: Usage::ZERO, ..new };
             let before = Hold { revision: 0, ..self.live(&parties, nothing, now).ok_or_else(no_owner)? };
             let after = closed(&before, Phase::Settled, new.estimate);
-            close(&before, &after, &[*account.limits], &mut changes);
-            match self.take(&parties, 0, &after, &changes, None, true, &mut rows)? {
-                Outcome::Taken { .. } => return Ok((after, crossings(&changes, &rows).collect())),
+            let part = close(0, before.windows, &before, &after, account.limits);
+            match self.take(&parties, 0, &after, &[part], None, true, &mut rows)? {
+                Outcome::Taken { .. } => return Ok((after, crossings(&part, rows.as_flattened()).collect())),
                 Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
                 Outcome::Elsewhen(other) => now = other,
                 Outcome::Refused | Outcome::Crowded => return Err(inconsistent().into()),
@@ -415,40 +417,65 @@ impl Books {
         parties: &[Party<'_>],
         expected: u32,
         becomes: &Hold,
-        changes: &[Change],
+        parts: &[Part],
         most_live: Option<u32>,
         current: bool,
         rows: &mut Rows,
     ) -> Result<Outcome, LedgerError> {
         rows.clear();
-        rows.extend(changes.iter().map(|_| Moved::default()));
-        let owners: ArrayVec<&Owner, MAX_OWNERS> = parties.iter().map(|party| party.owner).collect();
+        let mut owners = ArrayVec::<&Owner, MAX_OWNERS>::new();
+        for party in parties {
+            owners.push(party.owner);
+            rows.push(<[Moved; Meter::ALL.len()]>::default());
+        }
+        let changes = parts.as_flattened();
         let step = Step { owners: &owners, expected, becomes, changes, most_live, current };
-        self.ledger.apply(&step, rows)
+        self.ledger.apply(&step, rows.as_flattened_mut())
     }
 
     #[inline]
     // Takes an existing hold to its next state: the thresholds crossed, or its state when somebody else moved it first.
     fn move_hold(
         &self,
-        owner: &Owner,
+        account: Account<'_>,
         before: &Hold,
         after: &Hold,
-        changes: &Changes,
     ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
-        let mut rows: Rows = changes.iter().map(|_| Moved::default()).collect();
-        let rest: ArrayVec<Owner, MAX_OWNERS> = others(before).map(|id| Owner::new(id.clone())).collect();
-        let owners: ArrayVec<&Owner, MAX_OWNERS> = std::iter::once(owner).chain(&rest).collect();
-        let step = Step {
-            owners: &owners,
-            expected: before.revision,
-            becomes: after,
-            changes,
-            most_live: None,
-            current: false,
-        };
-        match self.ledger.apply(&step, &mut rows)? {
-            Outcome::Taken { .. } => Ok(Ok(crossings(changes, &rows).collect())),
+        let mine = close(0, before.windows, before, after, account.limits);
+        if before.others().is_empty() {
+            return self.take_existing(
+                &[account.owner],
+                before,
+                after,
+                &mine,
+                &mut <[Moved; Meter::ALL.len()]>::default(),
+            );
+        }
+        let rest: ArrayVec<Owner, MAX_OWNERS> =
+            before.others().iter().map(|(id, _)| Owner::new(id.clone())).collect();
+        let owners: ArrayVec<&Owner, MAX_OWNERS> = std::iter::once(account.owner).chain(&rest).collect();
+        // Whose limits are not known here is not told.
+        let theirs = (1_u8..).zip(before.others());
+        let theirs =
+            theirs.map(|(owner, (_, windows))| close(owner, *windows, before, after, &Limits::default()));
+        let parts: Parts = std::iter::once(mine).chain(theirs).collect();
+        let mut rows: Rows = parts.iter().map(|_| Default::default()).collect();
+        self.take_existing(&owners, before, after, parts.as_flattened(), rows.as_flattened_mut())
+    }
+
+    #[inline]
+    fn take_existing(
+        &self,
+        owners: &[&Owner],
+        before: &Hold,
+        after: &Hold,
+        changes: &[Change],
+        rows: &mut [Moved],
+    ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
+        let expected = before.revision;
+        let step = Step { owners, expected, becomes: after, changes, most_live: None, current: false };
+        match self.ledger.apply(&step, rows)? {
+            Outcome::Taken { .. } => Ok(Ok(crossings(changes, rows).collect())),
             Outcome::Unexpected(found) => Ok(Err(found)),
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }
@@ -457,7 +484,11 @@ impl Books {
 
 #[inline]
 fn parties<'a>(accounts: &[Account<'a>], now: Timestamp) -> Parties<'a> {
-    accounts.iter().take(MAX_OWNERS).map(|account| account.party(account.calendar.windows(now))).collect()
+    let mut parties = Parties::new();
+    for account in accounts.iter().take(MAX_OWNERS) {
+        parties.push(account.party(account.calendar.windows(now)));
+    }
+    parties
 }
 
 fn no_owner() -> LedgerError {

@@ -3,7 +3,7 @@
 use super::super::LedgerError;
 use super::holds::Holds;
 use super::rows::Rows;
-use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Phase, Row, Step};
+use crate::budget::{Change, Hold, HoldId, Meter, Moved, Outcome, Phase, Row, Step};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -24,7 +24,6 @@ pub(super) fn apply(
     rows: &mut [Moved],
     accounts: &mut [&mut Account],
 ) -> Result<Outcome, LedgerError> {
-    let no_owner = || LedgerError::new("a change without an owner");
     let home = accounts.first_mut().ok_or_else(no_owner)?;
     // A name that was drawn for a new hold is nobody else's: only a request's needs to be looked for.
     let drawn = step.expected == 0 && step.becomes.fingerprint == 0;
@@ -38,26 +37,20 @@ pub(super) fn apply(
     }
 
     let mut fits = true;
-    for (owner, account) in (0_u8..).zip(accounts.iter_mut()) {
-        for (change, moved) in
-            step.changes.iter().zip(rows.iter_mut()).filter(|(change, _)| change.owner == owner)
-        {
-            let row = *account.row_mut(change.meter, change.window.start)?;
-            let next = change.apply(row);
-            fits &= next.is_some();
-            *moved = next.unwrap_or(Moved { row, told: false });
+    for (change, moved) in step.changes.iter().zip(rows.iter_mut()) {
+        let row = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?.open(change)?;
+        match change.apply(*row) {
+            Some(next) => *moved = next,
+            None => fits = false,
         }
     }
-    for (owner, account) in (0_u8..).zip(accounts.iter_mut()) {
-        for (change, moved) in
-            step.changes.iter().zip(rows.iter_mut()).filter(|(change, _)| change.owner == owner)
-        {
-            let row = account.row_mut(change.meter, change.window.start)?;
-            if fits {
-                *row = moved.row;
-            } else {
-                *moved = Moved { row: *row, told: false };
-            }
+    for (change, moved) in step.changes.iter().zip(rows.iter_mut()) {
+        let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
+        let row = account.rows.get_mut(change.meter, change.window.start).ok_or_else(no_row)?;
+        if fits {
+            *row = moved.row;
+        } else {
+            *moved = Moved { row: *row, told: false };
         }
     }
     if !fits {
@@ -79,7 +72,7 @@ impl Account {
     }
 
     pub(super) fn row(&self, meter: Meter, start: Timestamp) -> Row {
-        self.rows.get(meter, start)
+        self.rows.get(meter, start).unwrap_or_default()
     }
 
     pub(super) fn hold(&self, id: HoldId) -> Option<Hold> {
@@ -101,16 +94,34 @@ impl Account {
         self.leaving && self.holds.live() == 0
     }
 
+    // The row of a change, made if its window is new.
     #[inline]
-    fn row_mut(&mut self, meter: Meter, start: Timestamp) -> Result<&mut Row, LedgerError> {
+    fn open(&mut self, change: &Change) -> Result<&mut Row, LedgerError> {
+        if !self.rows.is_latest(change.meter, change.window.start) {
+            self.open_another(change.meter, change.window.start)?;
+        }
+        self.rows.get_mut(change.meter, change.window.start).ok_or_else(no_row)
+    }
+
+    #[cold]
+    fn open_another(&mut self, meter: Meter, start: Timestamp) -> Result<(), LedgerError> {
         let holds = &self.holds;
         let pinned =
             |meter: Meter, start| holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start);
-        self.rows.at(meter, start, pinned).ok_or_else(|| {
-            // What was used then is no longer known, and a window must not start from zero twice.
-            LedgerError::new("the clock stepped back to a window that is no longer kept")
-        })
+        // What was used in a forgotten window is not known, and a window must not start from zero twice.
+        let forgotten = || LedgerError::new("the clock stepped back to a window that is no longer kept");
+        if self.rows.open(meter, start, &pinned) { Ok(()) } else { Err(forgotten()) }
     }
+}
+
+#[cold]
+fn no_owner() -> LedgerError {
+    LedgerError::new("a change without an owner")
+}
+
+#[cold]
+fn no_row() -> LedgerError {
+    LedgerError::new("a row that is not there")
 }
 
 impl Phase {

@@ -26,56 +26,58 @@ struct Earlier {
 }
 
 impl Rows {
-    pub(super) fn get(&self, meter: Meter, start: Timestamp) -> Row {
-        let latest = match meter {
-            Meter::DailySpend => &self.daily_spend,
-            Meter::MonthlySpend => &self.monthly_spend,
-            Meter::DailyTokens => &self.daily_tokens,
-        };
-        if latest.start == start {
-            return latest.row;
-        }
-        let earlier = self.earlier.iter().flat_map(|earlier| &earlier.rows);
-        let mut found = earlier.filter(|(of, kept)| *of == meter && kept.start == start);
-        found.next().map(|(_, kept)| kept.row).unwrap_or_default()
-    }
-
-    /// The row of the window that begins at `start`, made if it is new; `None` if it was forgotten. A window before the
-    /// last two is kept while `pinned` says that a hold may still move it.
     #[inline]
-    pub(super) fn at(
-        &mut self,
-        meter: Meter,
-        start: Timestamp,
-        pinned: impl Fn(Meter, Timestamp) -> bool,
-    ) -> Option<&mut Row> {
-        if self.latest(meter).start != start {
-            return self.at_another(meter, start, &pinned);
-        }
-        Some(&mut self.latest(meter).row)
+    pub(super) fn is_latest(&self, meter: Meter, start: Timestamp) -> bool {
+        self.latest(meter).start == start
     }
 
-    #[cold]
-    fn at_another(
+    pub(super) fn get(&self, meter: Meter, start: Timestamp) -> Option<Row> {
+        if self.is_latest(meter, start) {
+            return Some(self.latest(meter).row);
+        }
+        let mut earlier = self.earlier.iter().flat_map(|earlier| &earlier.rows);
+        earlier.find(|(of, kept)| *of == meter && kept.start == start).map(|(_, kept)| kept.row)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, meter: Meter, start: Timestamp) -> Option<&mut Row> {
+        if self.is_latest(meter, start) {
+            return Some(&mut self.latest_mut(meter).row);
+        }
+        self.earlier.as_mut()?.get_mut(meter, start)
+    }
+
+    /// Makes the row of the window that begins at `start` if it is new; false if it was forgotten. A window before the
+    /// last two is kept while `pinned` says that a hold may still move it.
+    pub(super) fn open(
         &mut self,
         meter: Meter,
         start: Timestamp,
         pinned: &dyn Fn(Meter, Timestamp) -> bool,
-    ) -> Option<&mut Row> {
+    ) -> bool {
         let latest = *self.latest(meter);
-        if start > latest.start {
-            // The epoch is the start of a meter that was never used.
-            if latest.start != Timestamp::EPOCH {
-                self.earlier.get_or_insert_default().keep(meter, latest, pinned);
-            }
-            *self.latest(meter) = Kept { start, row: Row::default() };
-            return Some(&mut self.latest(meter).row);
+        if start <= latest.start {
+            return self.earlier.get_or_insert_default().open(meter, start);
         }
-        self.earlier.get_or_insert_default().at(meter, start)
+        // The epoch is the start of a meter that was never used.
+        if latest.start != Timestamp::EPOCH {
+            self.earlier.get_or_insert_default().keep(meter, latest, pinned);
+        }
+        *self.latest_mut(meter) = Kept { start, row: Row::default() };
+        true
     }
 
-    #[inline(always)]
-    fn latest(&mut self, meter: Meter) -> &mut Kept {
+    #[inline]
+    fn latest(&self, meter: Meter) -> &Kept {
+        match meter {
+            Meter::DailySpend => &self.daily_spend,
+            Meter::MonthlySpend => &self.monthly_spend,
+            Meter::DailyTokens => &self.daily_tokens,
+        }
+    }
+
+    #[inline]
+    fn latest_mut(&mut self, meter: Meter) -> &mut Kept {
         match meter {
             Meter::DailySpend => &mut self.daily_spend,
             Meter::MonthlySpend => &mut self.monthly_spend,
@@ -103,16 +105,20 @@ impl Earlier {
         }
     }
 
-    fn at(&mut self, meter: Meter, start: Timestamp) -> Option<&mut Row> {
-        let place = match self.rows.iter().position(|(of, kept)| *of == meter && kept.start == start) {
-            Some(place) => place,
-            None if self.forgotten_of(meter).is_some_and(|forgotten| start <= forgotten) => return None,
-            None => {
-                self.rows.push((meter, Kept { start, row: Row::default() }));
-                self.rows.len().saturating_sub(1)
-            }
-        };
-        self.rows.get_mut(place).map(|(_, kept)| &mut kept.row)
+    fn open(&mut self, meter: Meter, start: Timestamp) -> bool {
+        if self.get_mut(meter, start).is_some() {
+            return true;
+        }
+        if self.forgotten_of(meter).is_some_and(|forgotten| start <= forgotten) {
+            return false;
+        }
+        self.rows.push((meter, Kept { start, row: Row::default() }));
+        true
+    }
+
+    fn get_mut(&mut self, meter: Meter, start: Timestamp) -> Option<&mut Row> {
+        let mut rows = self.rows.iter_mut();
+        rows.find(|(of, kept)| *of == meter && kept.start == start).map(|(_, kept)| &mut kept.row)
     }
 
     fn forgotten_of(&self, meter: Meter) -> Option<Timestamp> {
