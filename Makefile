@@ -6,7 +6,7 @@ SOAK_SECONDS ?= 20
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
-TESTED := --workspace --exclude enclava-python --exclude enclava-benches
+TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches
 STEPS := format lint rust doctest doc python types
 
 .DEFAULT_GOAL := help
@@ -33,7 +33,7 @@ test-format:
 	cargo fmt --all --check
 
 test-lint:
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
@@ -70,7 +70,7 @@ serve: ## the demo gateway (not part of this version yet)
 	@echo "The demo gateway is not part of this version yet. 'make demo' tells the story without one." >&2; exit 1
 
 lib: ## libenclava.so and libenclava.a, beside include/enclava.h
-	cargo build --release -p enclava-c
+	cargo build --locked --release -p enclava-c
 	@cd $(TARGET_DIR)/release && ln -sf libenclava.so \
 		"$$(sed -n 's/.*SONAME.*"\(.*\)".*/\1/p' $(CURDIR)/bindings/c/build.rs)"
 	@ls -l $(TARGET_DIR)/release/libenclava.a $(TARGET_DIR)/release/libenclava.so*
