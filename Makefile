@@ -1,0 +1,83 @@
+# The door. `make help` lists what it opens.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+SOAK_SECONDS ?= 20
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BIN := .venv/bin
+# Only maturin builds the Python module, and the benches have no tests.
+TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches
+STEPS := format lint rust doctest doc python types
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench soak serve lib venv $(STEPS:%=test-%)
+
+help: ## list what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: ## the whole story in one program; needs only cargo
+	cargo run --release --example story
+
+test: ## every check: format, lints, Rust, C, docs, Python, types
+	@began=$$(date +%s); n=0; report=; \
+	for step in $(STEPS); do \
+		n=$$((n + 1)); from=$$(date +%s); \
+		printf '\n==> [%s/%s] %s\n' "$$n" "$(words $(STEPS))" "$$step"; \
+		$(MAKE) --no-print-directory "test-$$step" || { printf '\nFAILED: %s\n' "$$step"; exit 1; }; \
+		report="$$report$$(printf '  ok  %-8s %4s s' "$$step" "$$(($$(date +%s) - from))")\n"; \
+	done; \
+	printf "\n$$report  all passed in $$(($$(date +%s) - began)) s\n"
+
+test-format:
+	cargo fmt --all --check
+
+test-lint:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
+test-rust:
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run $(TESTED); \
+	else \
+		set -x; cargo test $(TESTED) --lib --bins --tests --examples; \
+	fi
+
+test-doctest:
+	cargo test $(TESTED) --doc
+
+test-doc:
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
+
+test-python: venv
+	$(BIN)/pytest
+
+test-types:
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest enclava_keys
+
+bench: ## measure, then print one table of medians and ratios
+	rm -rf $(TARGET_DIR)/criterion
+	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
+	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
+
+soak: ## fuzz every parser for SOAK_SECONDS each (default 20)
+	@fuzz/soak.sh $(SOAK_SECONDS)
+
+serve: ## the demo gateway (not part of this version yet)
+	@echo "The demo gateway is not part of this version yet. 'make demo' tells the story without one." >&2; exit 1
+
+lib: ## libenclava.so and libenclava.a, beside include/enclava.h
+	cargo build --locked --release -p enclava-c
+	@cd $(TARGET_DIR)/release && ln -sf libenclava.so \
+		"$$(sed -n 's/.*SONAME.*"\(.*\)".*/\1/p' $(CURDIR)/bindings/c/build.rs)"
+	@ls -l $(TARGET_DIR)/release/libenclava.a $(TARGET_DIR)/release/libenclava.so*
+
+venv: ## .venv with the Python package, as it would be installed, and its test tools
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed: make PYTHON=... venv" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
+		echo "Python has no venv module. Debian: apt-get install python3-venv" >&2; rm -rf .venv; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[test]'
