@@ -3,10 +3,15 @@
 mod bearer;
 mod body;
 mod denial;
+mod json;
 mod message;
 mod reason;
+mod tokens;
+mod usage;
 
 pub use bearer::{BearerOptions, bearer};
 pub use body::Dialect;
 pub use denial::{BudgetDetail, Denial};
 pub use reason::{Reason, ReasonError};
+pub use tokens::{ServiceTier, TokenUsage};
+pub use usage::{ResponseFacts, UsageError};
