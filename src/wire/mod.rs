@@ -6,6 +6,8 @@ mod denial;
 mod json;
 mod message;
 mod reason;
+mod sse;
+mod stream;
 mod tokens;
 mod usage;
 
@@ -13,5 +15,6 @@ pub use bearer::{BearerOptions, bearer};
 pub use body::Dialect;
 pub use denial::{BudgetDetail, Denial};
 pub use reason::{Reason, ReasonError};
+pub use stream::{Progress, StreamEnd, StreamUsage};
 pub use tokens::{ServiceTier, TokenUsage};
 pub use usage::{ResponseFacts, UsageError};
