@@ -3,10 +3,23 @@
 mod bearer;
 mod body;
 mod denial;
+mod json;
 mod message;
+mod prompt;
 mod reason;
+mod request;
+mod rewrite;
+mod sse;
+mod stream;
+mod tokens;
+mod usage;
 
 pub use bearer::{BearerOptions, bearer};
 pub use body::Dialect;
 pub use denial::{BudgetDetail, Denial};
 pub use reason::{Reason, ReasonError};
+pub use request::{Exposure, InputBound, RequestError, RequestFacts, RequestKind};
+pub use rewrite::{Rewrite, dispatch_body};
+pub use stream::{Progress, StreamEnd, StreamUsage};
+pub use tokens::{ServiceTier, TokenUsage};
+pub use usage::{ResponseFacts, UsageError};

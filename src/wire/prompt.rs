@@ -1,0 +1,359 @@
+//! How large the prompt of a request can be, from its body alone.
+//!
+//! Everything in the body counts, so that no form of text, known or yet to come, goes uncounted; and only what is known
+//! to be text counts as text.
+
+use super::json;
+use super::request::{Body, InputBound, RequestError, RequestKind, check_depth};
+
+// What a provider adds by itself; `InputBound::Bytes` states these.
+const BASE: u64 = 64;
+const PER_ITEM: u64 = 8;
+const TOOLS: u64 = 1_024;
+const PER_TOOL: u64 = 64;
+
+/// Results of tools may hold content that holds results of tools; beyond this they are not looked into.
+const NESTING: u32 = 3;
+
+/// A part of a prompt: `true` if its size is known from the body.
+type IsText = Result<bool, RequestError>;
+
+type ReadItem = fn(&str) -> IsText;
+
+pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, RequestError> {
+    let extent = json::extent(body.text);
+    check_depth(extent.depth)?;
+    let mut items = 0_u64;
+    let mut all_text = !refers_elsewhere(body, kind);
+    let lists: [(_, ReadItem); 2] = [("messages", message), ("input", input_item)];
+    for (name, read) in lists {
+        if let Some(list) = body.get(name).filter(|list| name != "input" || json::is_array(list)) {
+            json::each(list, |item| {
+                items = items.saturating_add(1);
+                all_text &= read(item)?;
+                Ok(())
+            })
+            .map_err(|fault| list_fault(fault, name))?;
+        }
+    }
+    if let Some(prompt) = body.get("prompt").filter(|prompt| json::is_array(prompt)) {
+        items = items.saturating_add(batch_size(prompt)?);
+    }
+    if let Some(input) = body.get("input").filter(|input| !json::is_array(input)) {
+        all_text &= text(input, "input")?;
+    }
+    if let Some(system) = body.get("system") {
+        all_text &= content(system, "system", NESTING)?;
+    }
+    let (tools, own_tools) = tools(body)?;
+    all_text &= own_tools;
+    if !all_text {
+        return Ok(InputBound::Unbounded);
+    }
+    let tool_words = if tools == 0 { 0 } else { TOOLS.saturating_add(tools.saturating_mul(PER_TOOL)) };
+    Ok(InputBound::Bytes(
+        extent
+            .all
+            .saturating_add(BASE)
+            .saturating_add(items.saturating_mul(PER_ITEM))
+            .saturating_add(tool_words),
+    ))
+}
+
+/// An `input` of several texts, or of tokens: what embeddings take and responses do not.
+pub(super) fn is_batch(input: &str) -> Result<bool, RequestError> {
+    if !json::is_array(input) {
+        return Ok(false);
+    }
+    let mut batch = false;
+    json::each(input, |item| {
+        batch |= !json::is_object(item);
+        Ok::<(), RequestError>(())
+    })?;
+    Ok(batch)
+}
+
+/// How many prompts a completion has: a list of tokens is one, a list of anything else as many as it is long.
+pub(super) fn batch_size(prompt: &str) -> Result<u64, RequestError> {
+    if !json::is_array(prompt) {
+        return Ok(1);
+    }
+    let (mut prompts, mut tokens) = (0_u64, 0_u64);
+    json::each(prompt, |item| {
+        let count = if json::is_string(item) || json::is_array(item) { &mut prompts } else { &mut tokens };
+        *count = count.saturating_add(1);
+        Ok::<(), RequestError>(())
+    })
+    .map_err(|fault| list_fault(fault, "prompt"))?;
+    Ok(prompts.max(1))
+}
+
+// Members that stand for text, or for calls of the provider's own, that the body does not hold.
+fn refers_elsewhere(body: &Body<'_>, kind: RequestKind) -> bool {
+    let stored_prompt = body.get("prompt").is_some_and(json::is_object);
+    let elsewhere = [
+        "previous_response_id",
+        "conversation",
+        "web_search_options",
+        "mcp_servers",
+        "container",
+        "file_ids",
+    ];
+    (kind == RequestKind::Response && stored_prompt) || elsewhere.into_iter().any(|name| body.has(name))
+}
+
+fn message(message: &str) -> IsText {
+    let expected = RequestError::Field { field: "messages[]", expected: "an object" };
+    let picked = json::pick(message, &["content", "audio", "images", "file_ids", "attachments"])
+        .map_err(|_| expected)?;
+    if let Some(name) = picked.twice.or(picked.lookalike) {
+        return Err(RequestError::Duplicate(name));
+    }
+    let [parts, elsewhere @ ..] = picked.members;
+    let text = parts.map_or(Ok(true), |parts| content(parts, "messages[].content", NESTING))?;
+    Ok(text && elsewhere.iter().all(Option::is_none))
+}
+
+// An item of the `input` of a response or of an embedding.
+fn input_item(item: &str) -> IsText {
+    if !json::is_object(item) {
+        return Ok(true);
+    }
+    let expected = RequestError::Field { field: "input[]", expected: "an object or a string" };
+    let picked = json::pick(item, &["type", "content", "output"]).map_err(|_| expected)?;
+    if let Some(name) = picked.twice.or(picked.lookalike) {
+        return Err(RequestError::Duplicate(name));
+    }
+    let [kind, parts, output] = picked.members;
+    let known = match kind.map(json::string) {
+        None => true,
+        Some(Some(kind)) => matches!(
+            kind.as_str(),
+            "message"
+                | "reasoning"
+                | "function_call"
+                | "function_call_output"
+                | "custom_tool_call"
+                | "custom_tool_call_output"
+        ),
+        Some(None) => return Err(RequestError::Field { field: "input[].type", expected: "a string" }),
+    };
+    let parts = parts.map_or(Ok(true), |parts| content(parts, "input[].content", NESTING))?;
+    let output = output.map_or(Ok(true), |output| content(output, "input[].output", NESTING))?;
+    Ok(known && parts && output)
+}
+
+// A text, a part, or a list of parts.
+fn content(value: &str, field: &'static str, depth: u32) -> IsText {
+    if json::is_object(value) {
+        return part(value, field, depth);
+    }
+    if !json::is_array(value) {
+        return text(value, field);
+    }
+    let mut all_text = true;
+    json::each(value, |item| {
+        all_text &= if json::is_object(item) { part(item, field, depth)? } else { text(item, field)? };
+        Ok::<(), RequestError>(())
+    })?;
+    Ok(all_text)
+}
+
+fn part(part: &str, field: &'static str, depth: u32) -> IsText {
+    let expected = RequestError::Field { field, expected: "a string or a list of parts with a `type`" };
+    let picked = json::pick(part, &["type", "content"]).map_err(|_| expected)?;
+    if let Some(name) = picked.twice.or(picked.lookalike) {
+        return Err(RequestError::Duplicate(name));
+    }
+    let [kind, inner] = picked.members;
+    let kind = kind.and_then(json::string).ok_or(expected)?;
+    match (kind.as_str(), inner, depth.checked_sub(1)) {
+        ("tool_result", Some(inner), Some(depth)) => content(inner, field, depth),
+        ("tool_result", Some(_), None) => Ok(false),
+        (
+            "text" | "input_text" | "output_text" | "summary_text" | "reasoning_text" | "refusal"
+            | "thinking" | "redacted_thinking" | "tool_use" | "tool_result",
+            ..,
+        ) => Ok(true),
+        // Pictures, sound, documents, files, results of the provider's tools, and whatever comes next.
+        _ => Ok(false),
+    }
+}
+
+fn text(value: &str, field: &'static str) -> IsText {
+    if json::is_string(value) || value == "null" {
+        Ok(true)
+    } else {
+        Err(RequestError::Field { field, expected: "a string or a list" })
+    }
+}
+
+// How many tools there are, and whether the client runs all of them.
+fn tools(body: &Body<'_>) -> Result<(u64, bool), RequestError> {
+    let (mut count, mut own) = (0_u64, true);
+    for name in ["tools", "functions"] {
+        let Some(list) = body.get(name) else { continue };
+        json::each(list, |tool| {
+            let picked = json::pick(tool, &["type"])?;
+            let kind = picked.members.first().copied().flatten().and_then(json::string);
+            count = count.saturating_add(1);
+            own &= picked.twice.is_none() && matches!(kind.as_deref(), None | Some("function" | "custom"));
+            Ok::<(), RequestError>(())
+        })
+        .map_err(|fault| list_fault(fault, name))?;
+    }
+    Ok((count, own))
+}
+
+// The readers of lists know only that something was not as it must be; the field is known here.
+fn list_fault(fault: RequestError, field: &'static str) -> RequestError {
+    match fault {
+        RequestError::NotAnObject => RequestError::Field { field, expected: "a list of objects" },
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::request::RequestFacts;
+    use super::*;
+
+    fn input(body: &str) -> Result<InputBound, RequestError> {
+        RequestFacts::from_slice(body.as_bytes(), None).map(|facts| facts.input)
+    }
+
+    fn message(content: &str) -> Result<InputBound, RequestError> {
+        input(&format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#))
+    }
+
+    fn is_bounded(found: &Result<InputBound, RequestError>) -> bool {
+        matches!(found, Ok(InputBound::Bytes(_)))
+    }
+
+    #[test]
+    fn text_is_bounded_by_its_bytes() {
+        let Ok(InputBound::Bytes(short)) = message(r#""hi""#) else { panic!() };
+        assert!((50..200).contains(&short), "{short}");
+        let Ok(InputBound::Bytes(long)) = message(&format!("\"{}\"", "\\u4e2d".repeat(1_000))) else {
+            panic!()
+        };
+        assert_eq!(long, short.saturating_add(2_998), "three bytes each, not the six of the escape");
+    }
+
+    #[test]
+    fn text_of_every_dialect_is_text() {
+        for content in [
+            r#"[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]"#,
+            r#"[{"type":"thinking","thinking":"x","signature":"y"}]"#,
+            r#"[{"type":"tool_use","id":"t","name":"f","input":{"type":"image"}}]"#,
+            r#"[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"x"}]}]"#,
+            r#"[{"type":"tool_result","tool_use_id":"t","content":"x"}]"#,
+            "null",
+        ] {
+            assert!(is_bounded(&message(content)), "{content}");
+        }
+        for body in [
+            r#"{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},
+                {"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":"x"}]}"#,
+            r#"{"messages":[],"system":[{"type":"text","text":"x"}]}"#,
+            r#"{"messages":[],"tools":[{"type":"function","function":{"name":"f"}},{"name":"g","input_schema":{}}]}"#,
+            r#"{"input":["a","b"]}"#,
+            r#"{"input":[[1,2],[3]]}"#,
+            r#"{"prompt":["a","b"]}"#,
+        ] {
+            assert!(is_bounded(&input(body)), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_in_the_body_is_the_whole_input_of_the_model() {
+        for content in [
+            r#"[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"https://x/y.png"}}]"#,
+            r#"[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]"#,
+            r#"[{"type":"input_audio","input_audio":{"data":"AA"}}]"#,
+            r#"[{"type":"file","file":{"file_id":"f"}}]"#,
+            r#"[{"type":"document","source":{"type":"text","data":"x"}}]"#,
+            r#"[{"type":"tool_result","content":[{"type":"image","source":{}}]}]"#,
+            r#"[{"type":"something_new"}]"#,
+        ] {
+            assert_eq!(message(content), Ok(InputBound::Unbounded), "{content}");
+        }
+        for body in [
+            r#"{"input":"x","previous_response_id":"resp_1"}"#,
+            r#"{"input":"x","conversation":"conv_1"}"#,
+            r#"{"prompt":{"id":"pmpt_1"}}"#,
+            r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
+            r#"{"input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}]}"#,
+            r#"{"input":[{"type":"function_call_output","output":[{"type":"input_image"}]}]}"#,
+            r#"{"input":"x","tools":[{"type":"web_search"}]}"#,
+            r#"{"messages":[],"web_search_options":{}}"#,
+            r#"{"messages":[{"role":"assistant","audio":{"id":"audio_1"}}]}"#,
+        ] {
+            assert_eq!(input(body), Ok(InputBound::Unbounded), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_second_content_does_not_hide_the_first() {
+        let body = r#"{"messages":[{"content":[{"type":"image_url"}],"content":"x"}]}"#;
+        assert_eq!(input(body), Err(RequestError::Duplicate("content")));
+        let body = r#"{"messages":[{"content":[{"type":"image_url","Type":"text"}]}]}"#;
+        assert_eq!(input(body), Err(RequestError::Duplicate("type")));
+    }
+
+    #[test]
+    fn tools_have_an_allowance() {
+        let Ok(InputBound::Bytes(plain)) = input(r#"{"messages":[]}"#) else { panic!() };
+        let Ok(InputBound::Bytes(tools)) = input(r#"{"messages":[],"tools":[{"name":"f"}]}"#) else {
+            panic!()
+        };
+        assert!(tools >= plain.saturating_add(TOOLS).saturating_add(PER_TOOL));
+    }
+
+    #[test]
+    fn faults_name_their_field() {
+        for (body, field) in [
+            (r#"{"messages":7}"#, "messages"),
+            (r#"{"messages":["x"]}"#, "messages[]"),
+            (r#"{"messages":[{"content":7}]}"#, "messages[].content"),
+            (r#"{"messages":[{"content":[{"text":"no type"}]}]}"#, "messages[].content"),
+            (r#"{"messages":[],"tools":{}}"#, "tools"),
+            (r#"{"messages":[],"system":7}"#, "system"),
+            (r#"{"input":7}"#, "input"),
+        ] {
+            match input(body) {
+                Err(RequestError::Field { field: found, .. }) => assert_eq!(found, field, "{body}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_bodies_cost_no_stack_and_little_time() {
+        let deep = format!("{{\"messages\":{}{}}}", "[".repeat(5_000_000), "]".repeat(5_000_000));
+        assert_eq!(input(&deep), Err(RequestError::TooDeep));
+        let nested = format!(
+            "{{\"messages\":[{{\"content\":{}1{}}}]}}",
+            "[{\"type\":\"tool_result\",\"content\":".repeat(20),
+            "}]".repeat(20)
+        );
+        assert_eq!(input(&nested), Ok(InputBound::Unbounded));
+        let many = format!("{{\"messages\":[{}{{}}]}}", "{},".repeat(3_000_000));
+        assert!(is_bounded(&input(&many)));
+        let names = format!("{{{}\"messages\":[]}}", "\"a\":1,".repeat(1_500_000));
+        assert!(is_bounded(&input(&names)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_larger_than_its_bound(texts: Vec<String>) {
+            let messages: Vec<_> = texts.iter().map(|text| serde_json::json!({"role": "user", "content": text})).collect();
+            let body = serde_json::json!({"model": "m", "messages": messages}).to_string();
+            let Ok(InputBound::Bytes(bound)) = input(&body) else { panic!() };
+            let bytes: usize = texts.iter().map(String::len).sum();
+            prop_assert!(bound >= u64::try_from(bytes).unwrap());
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! Reading what a call used out of a whole response.
+
+use super::json::{self, NotThat};
+use super::tokens::{ServiceTier, TokenUsage};
+
+// The largest integer that every JSON reader agrees on.
+const LARGEST_COUNT: u64 = (1 << 53) - 1;
+
+/// What a response says of the call that it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ResponseFacts {
+    /// The tokens used; `None` if the response does not say, as an error does not.
+    pub usage: Option<TokenUsage>,
+    /// The model that answered, as the provider names it. Often more precise than the one asked for.
+    pub model: Option<String>,
+}
+
+/// Why the usage of a response cannot be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UsageError {
+    /// Not a JSON object.
+    #[error("the response must be a JSON object")]
+    NotAnObject,
+    /// A `usage` in no known shape.
+    #[error("`usage` must be an object with prompt_tokens or input_tokens")]
+    Shape,
+    /// A count that is negative, has a fraction or an exponent, is no number, or is above 2^53 - 1.
+    #[error("`usage.{0}` must be an integer from 0 to 9007199254740991")]
+    Count(&'static str),
+    /// A count that must be there and is not.
+    #[error("`usage.{0}` is missing")]
+    Missing(&'static str),
+    /// A part that is larger than its whole.
+    #[error("`usage`: {part} must not be more than {whole}")]
+    Part {
+        /// The part.
+        part: &'static str,
+        /// The whole.
+        whole: &'static str,
+    },
+}
+
+impl From<NotThat> for UsageError {
+    fn from(_: NotThat) -> Self {
+        Self::Shape
+    }
+}
+
+impl ResponseFacts {
+    /// Reads the body of a response: chat completions, completions, responses, embeddings or Anthropic messages, told
+    /// apart by the shape of `usage`.
+    ///
+    /// Unknown members are skipped, a repeated member counts as its last, `null` is absent. A count of 0 is a count.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a body that is no JSON object and for counts that contradict each other. Charge the
+    /// estimate then.
+    pub fn from_slice(body: &[u8]) -> Result<Self, UsageError> {
+        let text = std::str::from_utf8(body).map_err(|_| UsageError::NotAnObject)?;
+        let picked =
+            json::pick(text, &["usage", "model", "service_tier"]).map_err(|_| UsageError::NotAnObject)?;
+        let [usage, model, tier] = picked.members;
+        Ok(Self {
+            usage: usage.map(|usage| Counts::read(usage, tier)?.finish()).transpose()?,
+            model: model.and_then(json::string),
+        })
+    }
+}
+
+/// The counts of one `usage` object, before they are checked against each other. A stream tells Anthropic's in
+/// pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    OpenAi(TokenUsage),
+    Anthropic(Anthropic),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Anthropic {
+    input: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    write_5m: Option<u64>,
+    write_1h: Option<u64>,
+    output: Option<u64>,
+    tier: Option<ServiceTier>,
+}
+
+impl Counts {
+    /// Reads a `usage` object; `tier` is the JSON text of the `service_tier` beside it.
+    pub(super) fn read(usage: &str, tier: Option<&str>) -> Result<Self, UsageError> {
+        let [prompt, input, cache_read, cache_write, cache_creation] = json::pick(
+            usage,
+            &[
+                "prompt_tokens",
+                "input_tokens",
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+                "cache_creation",
+            ],
+        )?
+        .members;
+        if prompt.is_some() {
+            return chat(usage, tier).map(Self::OpenAi);
+        }
+        // Where neither of these is there, Anthropic's count and that of OpenAI's responses mean the same.
+        if cache_read.is_some() || cache_write.is_some() || cache_creation.is_some() {
+            return Anthropic::read(usage).map(Self::Anthropic);
+        }
+        if input.is_some() { responses(usage, tier).map(Self::OpenAi) } else { Err(UsageError::Shape) }
+    }
+
+    pub(super) fn finish(self) -> Result<TokenUsage, UsageError> {
+        match self {
+            Self::OpenAi(usage) => Ok(usage),
+            Self::Anthropic(counts) => counts.finish(),
+        }
+    }
+}
+
+fn chat(usage: &str, tier: Option<&str>) -> Result<TokenUsage, UsageError> {
+    let [prompt, completion, total, prompt_details, completion_details, cache_read, cache_write] =
+        json::pick(
+            usage,
+            &[
+                "prompt_tokens",
+                "completion_tokens",
+                "total_tokens",
+                "prompt_tokens_details",
+                "completion_tokens_details",
+                // Written beside OpenAI's members by gateways that translate Anthropic's answers; inside the prompt here.
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+            ],
+        )?
+        .members;
+    let [cached, written, audio_in, image_in] =
+        details(prompt_details, &["cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens"])?;
+    let [reasoning, audio_out, image_out] =
+        details(completion_details, &["reasoning_tokens", "audio_tokens", "image_tokens"])?;
+    let beside = |text, name| count(text, name);
+    OpenAi {
+        input: count(prompt, "prompt_tokens")?.unwrap_or(0),
+        output: count(completion, "completion_tokens")?.unwrap_or(0),
+        total: count(total, "total_tokens")?,
+        cached: cached.or(beside(cache_read, "cache_read_input_tokens")?).unwrap_or(0),
+        written: written.or(beside(cache_write, "cache_creation_input_tokens")?).unwrap_or(0),
+        written_long: 0,
+        reasoning: reasoning.unwrap_or(0),
+        audio_in: audio_in.unwrap_or(0),
+        audio_out: audio_out.unwrap_or(0),
+        image_in: image_in.unwrap_or(0),
+        image_out: image_out.unwrap_or(0),
+    }
+    .finish(tier)
+}
+
+fn responses(usage: &str, tier: Option<&str>) -> Result<TokenUsage, UsageError> {
+    let [input, output, total, input_details, output_details, own_tier] = json::pick(
+        usage,
+        &[
+            "input_tokens",
+            "output_tokens",
+            "total_tokens",
+            "input_tokens_details",
+            "output_tokens_details",
+            "service_tier",
+        ],
+    )?
+    .members;
+    let [cached, written, audio_in, image_in] =
+        details(input_details, &["cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens"])?;
+    let [reasoning, audio_out, image_out] =
+        details(output_details, &["reasoning_tokens", "audio_tokens", "image_tokens"])?;
+    OpenAi {
+        input: count(input, "input_tokens")?.unwrap_or(0),
+        output: count(output, "output_tokens")?.ok_or(UsageError::Missing("output_tokens"))?,
+        total: count(total, "total_tokens")?,
+        cached: cached.unwrap_or(0),
+        written: written.unwrap_or(0),
+        written_long: long_writes(input_details)?.unwrap_or(0),
+        reasoning: reasoning.unwrap_or(0),
+        audio_in: audio_in.unwrap_or(0),
+        audio_out: audio_out.unwrap_or(0),
+        image_in: image_in.unwrap_or(0),
+        image_out: image_out.unwrap_or(0),
+    }
+    .finish(tier.or(own_tier))
+}
+
+// OpenAI keeps a cache for half an hour or for half a day; the latter is priced like an hour and more.
+fn long_writes(input_details: Option<&str>) -> Result<Option<u64>, UsageError> {
+    let Some(details) = input_details else { return Ok(None) };
+    let [lifetimes] = json::pick(details, &["cache_write_tokens_details"])?.members;
+    let Some(lifetimes) = lifetimes else { return Ok(None) };
+    let [long] = json::pick(lifetimes, &["ttl_12h_tokens"])?.members;
+    count(long, "input_tokens_details.cache_write_tokens_details.ttl_12h_tokens")
+}
+
+// OpenAI's counts: what is cached is inside the input, what is reasoned is inside the output.
+struct OpenAi {
+    input: u64,
+    output: u64,
+    total: Option<u64>,
+    cached: u64,
+    written: u64,
+    written_long: u64,
+    reasoning: u64,
+    audio_in: u64,
+    audio_out: u64,
+    image_in: u64,
+    image_out: u64,
+}
+
+impl OpenAi {
+    fn finish(self, tier: Option<&str>) -> Result<TokenUsage, UsageError> {
+        // Some providers of this API leave reasoning out of the output and in the total: both were used.
+        let output = self.output.max(self.total.unwrap_or(0).saturating_sub(self.input));
+        let cache = self.cached.saturating_add(self.written);
+        let uncached = self
+            .input
+            .checked_sub(cache)
+            .ok_or(UsageError::Part { part: "cached tokens", whole: "input tokens" })?;
+        let written_short = self
+            .written
+            .checked_sub(self.written_long)
+            .ok_or(UsageError::Part { part: "long cache writes", whole: "cache writes" })?;
+        for (part, size, whole, limit) in [
+            ("reasoning tokens", self.reasoning, "output tokens", output),
+            (
+                "audio and image tokens",
+                self.audio_out.saturating_add(self.image_out),
+                "output tokens",
+                output,
+            ),
+            (
+                "audio and image tokens",
+                self.audio_in.saturating_add(self.image_in),
+                "input tokens",
+                self.input,
+            ),
+        ] {
+            if size > limit {
+                return Err(UsageError::Part { part, whole });
+            }
+        }
+        Ok(TokenUsage {
+            input_uncached: uncached,
+            cache_read: self.cached,
+            cache_write_5m: written_short,
+            cache_write_1h: self.written_long,
+            output,
+            reasoning: self.reasoning,
+            audio_in: self.audio_in,
+            audio_out: self.audio_out,
+            image_in: self.image_in,
+            image_out: self.image_out,
+            tier: tier.map_or(ServiceTier::Standard, service_tier),
+        })
+    }
+}
+
+impl Anthropic {
+    pub(super) fn read(usage: &str) -> Result<Self, UsageError> {
+        let [input, cache_read, cache_write, lifetimes, output, tier, speed] = json::pick(
+            usage,
+            &[
+                "input_tokens",
+                "cache_read_input_tokens",
+                "cache_creation_input_tokens",
+                "cache_creation",
+                "output_tokens",
+                "service_tier",
+                "speed",
+            ],
+        )?
+        .members;
+        let [minutes, hours] =
+            details(lifetimes, &["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"])?;
+        let fast = speed.and_then(json::string).is_some_and(|speed| speed == "fast");
+        Ok(Self {
+            input: count(input, "input_tokens")?,
+            cache_read: count(cache_read, "cache_read_input_tokens")?,
+            cache_write: count(cache_write, "cache_creation_input_tokens")?,
+            write_5m: minutes,
+            write_1h: hours,
+            output: count(output, "output_tokens")?,
+            tier: if fast { Some(ServiceTier::Fast) } else { tier.map(service_tier) },
+        })
+    }
+
+    /// Takes in a later `usage` of the same message. Its counts are totals so far, so the larger one holds.
+    pub(super) fn merge(self, later: Self) -> Self {
+        Self {
+            input: self.input.max(later.input),
+            cache_read: self.cache_read.max(later.cache_read),
+            cache_write: self.cache_write.max(later.cache_write),
+            write_5m: self.write_5m.max(later.write_5m),
+            write_1h: self.write_1h.max(later.write_1h),
+            output: self.output.max(later.output),
+            tier: later.tier.or(self.tier),
+        }
+    }
+
+    pub(super) fn has_input(self) -> bool {
+        self.input.is_some()
+    }
+
+    // Anthropic's input leaves the cache out, and its cache writes are told as a sum, by lifetime, or both.
+    pub(super) fn finish(self) -> Result<TokenUsage, UsageError> {
+        let by_lifetime = self.write_5m.unwrap_or(0).saturating_add(self.write_1h.unwrap_or(0));
+        let written = self.cache_write.unwrap_or(by_lifetime);
+        if by_lifetime > written {
+            return Err(UsageError::Part { part: "cache writes by lifetime", whole: "cache writes" });
+        }
+        let long = self.write_1h.unwrap_or(0);
+        Ok(TokenUsage {
+            input_uncached: self.input.ok_or(UsageError::Missing("input_tokens"))?,
+            cache_read: self.cache_read.unwrap_or(0),
+            cache_write_5m: written.saturating_sub(long),
+            cache_write_1h: long,
+            output: self.output.ok_or(UsageError::Missing("output_tokens"))?,
+            tier: self.tier.unwrap_or_default(),
+            ..TokenUsage::default()
+        })
+    }
+}
+
+fn service_tier(text: &str) -> ServiceTier {
+    json::string(text).map_or(ServiceTier::Other, |name| ServiceTier::from_wire(&name))
+}
+
+fn details<const N: usize>(
+    text: Option<&str>,
+    names: &[&'static str; N],
+) -> Result<[Option<u64>; N], UsageError> {
+    let mut counts = [None; N];
+    if let Some(text) = text {
+        let members = json::pick(text, names)?.members;
+        for ((slot, member), name) in counts.iter_mut().zip(members).zip(names) {
+            *slot = count(member, name)?;
+        }
+    }
+    Ok(counts)
+}
+
+fn count(text: Option<&str>, name: &'static str) -> Result<Option<u64>, UsageError> {
+    let Some(text) = text else { return Ok(None) };
+    // Of JSON's numbers, exactly the plain integers are `u64`s: `1.0`, `1e3` and `-1` are not.
+    let number: u64 = text.parse().map_err(|_| UsageError::Count(name))?;
+    if number > LARGEST_COUNT { Err(UsageError::Count(name)) } else { Ok(Some(number)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(body: &str) -> Result<Option<TokenUsage>, UsageError> {
+        ResponseFacts::from_slice(body.as_bytes()).map(|facts| facts.usage)
+    }
+
+    #[test]
+    fn chat_completions_count_the_cache_inside_the_prompt() {
+        let facts = ResponseFacts::from_slice(
+            br#"{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4o-2024-08-06","service_tier":"priority",
+            "choices":[{"index":0,"message":{"role":"assistant","content":"hi","usage":{"prompt_tokens":9}}}],
+            "usage":{"prompt_tokens":2006,"completion_tokens":300,"total_tokens":2306,
+            "prompt_tokens_details":{"cached_tokens":1920,"audio_tokens":7},
+            "completion_tokens_details":{"reasoning_tokens":256,"audio_tokens":0,"accepted_prediction_tokens":0}}}"#,
+        )
+        .unwrap();
+        assert_eq!(facts.model.as_deref(), Some("gpt-4o-2024-08-06"));
+        assert_eq!(
+            facts.usage.unwrap(),
+            TokenUsage {
+                input_uncached: 86,
+                cache_read: 1920,
+                output: 300,
+                reasoning: 256,
+                audio_in: 7,
+                tier: ServiceTier::Priority,
+                ..TokenUsage::default()
+            }
+        );
+    }
+
+    #[test]
+    fn responses_tell_cache_writes_by_lifetime() {
+        let usage = read(
+            r#"{"object":"response","status":"completed","model":"gpt-5","service_tier":"default","usage":{
+            "input_tokens":1000,"input_tokens_details":{"cached_tokens":100,"cache_write_tokens":50,
+            "cache_write_tokens_details":{"ttl_12h_tokens":20,"ttl_30m_tokens":30}},
+            "output_tokens":64,"output_tokens_details":{"reasoning_tokens":60},"total_tokens":1064}}"#,
+        );
+        let expected = TokenUsage {
+            input_uncached: 850,
+            cache_read: 100,
+            cache_write_5m: 30,
+            cache_write_1h: 20,
+            output: 64,
+            reasoning: 60,
+            ..TokenUsage::default()
+        };
+        assert_eq!(usage, Ok(Some(expected)));
+        assert_eq!(expected.total(), 1_064);
+    }
+
+    #[test]
+    fn embeddings_have_no_output() {
+        let usage = read(r#"{"object":"list","data":[],"usage":{"prompt_tokens":8,"total_tokens":8}}"#);
+        assert_eq!(usage.unwrap().unwrap(), TokenUsage { input_uncached: 8, ..TokenUsage::default() });
+    }
+
+    #[test]
+    fn anthropic_counts_the_cache_beside_the_input() {
+        let usage = read(
+            r#"{"type":"message","model":"claude-sonnet-4-5","usage":{"input_tokens":10,
+            "cache_creation_input_tokens":300,"cache_read_input_tokens":2000,
+            "cache_creation":{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":200},
+            "output_tokens":50,"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}}"#,
+        );
+        let expected = TokenUsage {
+            input_uncached: 10,
+            cache_read: 2000,
+            cache_write_5m: 100,
+            cache_write_1h: 200,
+            output: 50,
+            ..TokenUsage::default()
+        };
+        assert_eq!(usage, Ok(Some(expected)));
+        assert_eq!(expected.total(), 2_360);
+        let plain = read(r#"{"type":"message","usage":{"input_tokens":10,"output_tokens":5}}"#);
+        assert_eq!(plain.unwrap().unwrap().total(), 15);
+    }
+
+    #[test]
+    fn a_translated_answer_is_not_charged_its_cache_twice() {
+        let usage = read(
+            r#"{"usage":{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,
+            "cache_read_input_tokens":60,"cache_creation_input_tokens":30}}"#,
+        );
+        let usage = usage.unwrap().unwrap();
+        assert_eq!((usage.input_uncached, usage.cache_read, usage.cache_write_5m), (10, 60, 30));
+    }
+
+    #[test]
+    fn reasoning_outside_the_output_is_still_charged() {
+        let usage = read(
+            r#"{"usage":{"prompt_tokens":10,"completion_tokens":3,"total_tokens":213,
+            "completion_tokens_details":{"reasoning_tokens":200}}}"#,
+        );
+        assert_eq!(usage.unwrap().unwrap().output, 203);
+    }
+
+    #[test]
+    fn absent_is_not_zero_and_zero_is_not_absent() {
+        for body in ["{}", r#"{"usage":null}"#, r#"{"error":{"message":"no"}}"#] {
+            assert_eq!(read(body), Ok(None), "{body}");
+        }
+        let zero = read(r#"{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#);
+        assert_eq!(zero, Ok(Some(TokenUsage::default())));
+    }
+
+    #[test]
+    fn a_count_that_would_refund_or_overflow_is_refused() {
+        for count in
+            ["-1", "1.0", "1e3", "1.5", "\"7\"", "true", "9007199254740992", "99999999999999999999999", "[]"]
+        {
+            let body = format!(r#"{{"usage":{{"prompt_tokens":{count},"completion_tokens":1}}}}"#);
+            assert_eq!(read(&body), Err(UsageError::Count("prompt_tokens")), "{count}");
+        }
+        let largest = r#"{"usage":{"prompt_tokens":9007199254740991}}"#;
+        assert_eq!(read(largest).unwrap().unwrap().input(), LARGEST_COUNT);
+    }
+
+    #[test]
+    fn a_part_larger_than_its_whole_is_refused() {
+        for usage in [
+            r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":11}}"#,
+            r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":6,"cache_write_tokens":5}}"#,
+            r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":6}}"#,
+            r#"{"prompt_tokens":10,"prompt_tokens_details":{"audio_tokens":11}}"#,
+            r#"{"input_tokens":1,"output_tokens":1,"output_tokens_details":{"reasoning_tokens":2}}"#,
+            r#"{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":1,
+                "cache_creation":{"ephemeral_1h_input_tokens":2}}"#,
+        ] {
+            let found = read(&format!("{{\"usage\":{usage}}}"));
+            assert!(matches!(found, Err(UsageError::Part { .. })), "{usage}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_usage_in_no_known_shape_is_an_error_and_not_free() {
+        for usage in
+            ["{}", "[]", "7", "\"x\"", r#"{"completion_tokens":5}"#, r#"{"type":"duration","seconds":9}"#]
+        {
+            assert_eq!(read(&format!("{{\"usage\":{usage}}}")), Err(UsageError::Shape), "{usage}");
+        }
+        assert_eq!(read("[]"), Err(UsageError::NotAnObject));
+        assert_eq!(read(r#"{"usage":{"input_tokens":5}}"#), Err(UsageError::Missing("output_tokens")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_facts_or_an_error(body: Vec<u8>) {
+            let _ = ResponseFacts::from_slice(&body);
+        }
+
+        #[test]
+        fn no_usage_is_lost_or_invented(input in 0..1_u64 << 40, cached in 0..1_u64 << 20, output in 0..1_u64 << 40) {
+            let chat = format!(r#"{{"usage":{{"prompt_tokens":{},"completion_tokens":{output},
+                "prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#, input.saturating_add(cached));
+            let anthropic = format!(r#"{{"usage":{{"input_tokens":{input},"output_tokens":{output},
+                "cache_read_input_tokens":{cached}}}}}"#);
+            let usage = read(&chat).unwrap().unwrap();
+            prop_assert_eq!(read(&anthropic).unwrap().unwrap(), usage);
+            prop_assert_eq!(usage.total(), input.saturating_add(cached).saturating_add(output));
+        }
+    }
+}
