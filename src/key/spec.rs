@@ -126,6 +126,9 @@ impl KeySpec {
     pub fn set(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value<'static>>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.members.retain(|(other, _)| *other != name);
+        if name == Field::Secret.name() {
+            self.secret = None;
+        }
         match value {
             Value::Text(text) if name == Field::Secret.name() => {
                 self.secret = Some(Zeroizing::new(text.into_owned()));
