@@ -32,6 +32,15 @@ impl Digest {
         &self.0
     }
 
+    fn to_hex(self) -> [u8; 64] {
+        let digit = |nibble: u8| nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 });
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        text
+    }
+
     fn from_hex(text: &str) -> Option<Self> {
         let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
         let digit = |byte: u8| match byte {
@@ -152,7 +161,7 @@ impl fmt::Display for SecretHash {
             None => f.write_str(PLAIN)?,
             Some(kid) => write!(f, "{PEPPERED}{kid}:")?,
         }
-        self.digest.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(str::from_utf8(&self.digest.to_hex()).unwrap_or_default())
     }
 }
 
