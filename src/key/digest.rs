@@ -27,6 +27,12 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Its first eight bytes: enough to find it by, too few to know it by.
+    #[inline]
+    pub(crate) fn tag(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+
     /// All of its bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

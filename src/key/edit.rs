@@ -18,6 +18,8 @@ use crate::Timestamp;
 #[derive(Clone, Default)]
 pub struct KeyEdit {
     members: Members<'static>,
+    widen: bool,
+    revision: Option<u64>,
 }
 
 field_setters!(KeyEdit);
@@ -59,7 +61,27 @@ impl KeyEdit {
         let members = parse_object(json.as_ref())?;
         let owned =
             |(name, value): (Cow<'_, str>, Value<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
-        Ok(Self { members: members.into_iter().map(owned).collect() })
+        Ok(Self { members: members.into_iter().map(owned).collect(), ..Self::default() })
+    }
+
+    /// Lets the edit admit requests that the key refused before.
+    pub fn widen(self) -> Self {
+        Self { widen: true, ..self }
+    }
+
+    /// Whether it may.
+    pub fn widens(&self) -> bool {
+        self.widen
+    }
+
+    /// Makes the edit only if the key is still at this revision.
+    pub fn at_revision(self, revision: u64) -> Self {
+        Self { revision: Some(revision), ..self }
+    }
+
+    /// The revision that it must still be at, if one was named.
+    pub fn expected_revision(&self) -> Option<u64> {
+        self.revision
     }
 
     /// Sets a field by its name, in place of what it was set to before. A name that is no field's is a fault that

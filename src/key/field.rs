@@ -65,6 +65,7 @@ fields! {
     "created_at" CreatedAt (Record)
     "updated_at" UpdatedAt (Record)
     "revision" Revision (Record)
+    "earlier_timezones" EarlierZones (Record)
 }
 
 impl Field {

@@ -2,7 +2,8 @@
 
 use super::digest::SecretHash;
 use super::hint::Shown;
-use crate::{KeyId, Timestamp};
+use crate::Timestamp;
+use crate::budget::{Calendar, Owner};
 
 /// The hash of a secret, since when it counts, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,9 @@ impl StoredSecret {
 /// What callers do not set: who a key is, and what has happened to it.
 #[derive(Debug, Clone)]
 pub(super) struct History {
-    pub(super) id: KeyId,
+    pub(super) owner: Owner,
+    // As it was before; the zone that is asked for takes over when the current windows end.
+    pub(super) calendar: Calendar,
     pub(super) newest: StoredSecret,
     // Newest first.
     pub(super) older: Vec<StoredSecret>,

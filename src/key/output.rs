@@ -7,6 +7,8 @@ use super::hint::Hint;
 use super::history::StoredSecret;
 use super::prefix::Prefix;
 use super::record::Key;
+use crate::Timestamp;
+use crate::budget::Zone;
 use crate::policy::Purpose;
 
 /// For people: every field under its name, no secret and no hash. Money is decimal text.
@@ -71,6 +73,12 @@ fn write<S: Serializer>(key: &Key, form: Form, serializer: S) -> Result<S::Ok, S
     out.option("not_before", key.not_before())?;
     out.option("expires_at", key.expires_at())?;
     out.unless(key.timezone() == "UTC", "timezone", key.timezone())?;
+    if let Some(earlier) = key.calendar().earlier().filter(|_| !shown) {
+        let spans = |spans: &[(Zone, Timestamp)]| {
+            spans.iter().map(|(zone, end)| (zone.name(), *end)).collect::<Vec<(&'static str, Timestamp)>>()
+        };
+        out.always("earlier_timezones", &[spans(&earlier.days), spans(&earlier.months)])?;
+    }
     out.unless(key.metadata() == "{}", "metadata", raw(key.metadata())?)?;
     out.list("tags", key.tags())?;
     out.unless(key.enabled(), "enabled", &key.enabled())?;

@@ -4,10 +4,8 @@ use super::faults::{Faults, Path};
 use super::field::Field;
 use super::prefix::Prefix;
 use super::read::Reader;
-use super::threshold::Threshold;
-use super::zone::Zone;
 use crate::Timestamp;
-use crate::budget::Money;
+use crate::budget::{Money, Threshold, Zone};
 use crate::policy::{AddressRules, EndpointRules, ModelPattern, ModelRules, Policy, Purpose};
 
 /// Creation, edit and stored record all read their fields into this: creation and record onto the defaults, an edit
@@ -65,7 +63,8 @@ impl Parts {
             | Field::RevokedAt
             | Field::CreatedAt
             | Field::UpdatedAt
-            | Field::Revision => {}
+            | Field::Revision
+            | Field::EarlierZones => {}
         }
     }
 

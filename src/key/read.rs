@@ -4,11 +4,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::faults::{Faults, Path};
-use super::threshold::Threshold;
 use super::value::{DEEPEST, Value};
-use super::zone::Zone;
+use super::zone::parse_zone;
 use crate::Timestamp;
-use crate::budget::Money;
+use crate::budget::{Earlier, Money, Threshold, ThresholdError, Zone};
 use crate::policy::{
     AddressRules, EndpointRules, ModelPattern, ModelPatternError, ModelRules, Purpose, is_hidden,
 };
@@ -142,7 +141,7 @@ impl<'a> Reader<'a> {
     pub(super) fn threshold(&mut self) -> Option<Threshold> {
         match self.value {
             Value::Number(text) | Value::Text(text) => {
-                Threshold::parse(text).map_or_else(|error| self.fault(error), Some)
+                text.parse().map_or_else(|error: ThresholdError| self.fault(error), Some)
             }
             other => self.fault(format_args!("must be a number, not {}", other.kind())),
         }
@@ -159,7 +158,34 @@ impl<'a> Reader<'a> {
 
     pub(super) fn zone(&mut self) -> Option<Zone> {
         let name = self.text()?;
-        Zone::parse(name).map_or_else(|message| self.fault(message), Some)
+        parse_zone(name).map_or_else(|message| self.fault(message), Some)
+    }
+
+    /// The zones before the present one: for days and for months, a list of pairs of a zone and its end.
+    pub(super) fn earlier_zones(&mut self) -> Option<Earlier> {
+        let spans = |value: &Value<'_>| -> Option<Vec<(Zone, Timestamp)>> {
+            let Value::List(items) = value else { return None };
+            let span = |item: &Value<'_>| match item {
+                Value::List(pair) => match &**pair {
+                    [Value::Text(zone), Value::Text(end)] => {
+                        Some((Zone::named(zone).ok()?, end.parse().ok()?))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            items.iter().map(span).collect()
+        };
+        let earlier = match self.value {
+            Value::List(kinds) => match &**kinds {
+                [days, months] => {
+                    spans(days).zip(spans(months)).map(|(days, months)| Earlier { days, months })
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        earlier.or_else(|| self.fault("must be two lists of [zone, end] pairs, as the library writes them"))
     }
 
     pub(super) fn purpose(&mut self) -> Option<Purpose> {

@@ -1,6 +1,7 @@
 //! The record of a key, packed: a gateway keeps a million of them.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::digest::{Digest, Kid, SecretHash};
 use super::hint::{Hint, Shown};
@@ -8,20 +9,18 @@ use super::history::{History, StoredSecret};
 use super::packed::{PackedCount, PackedMoney, PackedTime};
 use super::parts::Parts;
 use super::prefix::Prefix;
-use super::threshold::Threshold;
-use super::zone::Zone;
-use crate::budget::Money;
+use crate::budget::{Calendar, Limits, Money, Owner, Threshold};
 use crate::policy::{ModelPattern, ModelRules, Policy, Purpose};
 use crate::{KeyId, Timestamp};
 
 /// A key: its name, what it may do, how much it may spend, and the hashes of its secrets.
 ///
 /// A value that never changes: an edit, a rotation or a revocation makes a new one with a higher
-/// [`revision`](Key::revision). A key with a name, two models, three limits and one secret takes 192 bytes and two
+/// [`revision`](Key::revision). A key with a name, two models, three limits and one secret takes 200 bytes and two
 /// small blocks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    id: KeyId,
+    owner: Owner,
     name: Box<str>,
     policy: Policy,
     daily_spend: PackedMoney,
@@ -54,7 +53,7 @@ struct Rare {
     expires_at: PackedTime,
     revoked_at: PackedTime,
     newest_retires_at: PackedTime,
-    zone: Zone,
+    calendar: Calendar,
     metadata: Box<str>,
     tags: Box<[Box<str>]>,
     older: Box<[StoredSecret]>,
@@ -63,7 +62,12 @@ struct Rare {
 impl Key {
     /// The id, which never changes.
     pub fn id(&self) -> &KeyId {
-        &self.id
+        self.owner.id()
+    }
+
+    /// The key as the owner of its meters.
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// What people call it. Two keys may have the same name.
@@ -131,6 +135,24 @@ impl Key {
         self.daily_tokens.get()
     }
 
+    /// What it may use, and when to tell.
+    #[inline]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            daily_spend: self.daily_spend.get(),
+            monthly_spend: self.monthly_spend.get(),
+            daily_tokens: self.daily_tokens.get(),
+            alert_threshold: self.threshold,
+        }
+    }
+
+    /// The calendar by which its days and months are counted.
+    #[inline]
+    pub fn calendar(&self) -> &Calendar {
+        static UTC: LazyLock<Calendar> = LazyLock::new(Calendar::default);
+        self.rare().map_or_else(|| &*UTC, |rare| &rare.calendar)
+    }
+
     /// The share of each limit at which an alert is sent, if any.
     pub fn alert_threshold(&self) -> Option<Threshold> {
         self.threshold
@@ -148,7 +170,7 @@ impl Key {
 
     /// The IANA time zone whose midnight ends its day: `UTC` by default.
     pub fn timezone(&self) -> &str {
-        self.rare().map_or("UTC", |rare| rare.zone.name())
+        self.rare().map_or("UTC", |rare| rare.calendar.zone().name())
     }
 
     /// The caller's own data, as the text of a JSON object; never looked at.
@@ -204,6 +226,11 @@ impl Key {
         self.older().iter().find(|secret| secret.hash.digest() == digest).copied()
     }
 
+    /// The same record as revision `revision`, for stores that count revisions themselves.
+    pub(crate) fn with_revision(&self, revision: u64) -> Self {
+        Self { revision: u32::try_from(revision).unwrap_or(u32::MAX), ..self.clone() }
+    }
+
     pub(super) fn pack(mut parts: Parts, history: History) -> Self {
         let policy = parts.policy();
         let newest = history.newest;
@@ -214,13 +241,13 @@ impl Key {
             expires_at: PackedTime::new(parts.expires_at),
             revoked_at: PackedTime::new(history.revoked_at),
             newest_retires_at: PackedTime::new(newest.retires_at),
-            zone: parts.zone,
+            calendar: history.calendar.changed(parts.zone, history.updated_at),
             metadata: parts.metadata,
             tags: parts.tags.into(),
             older: history.older.into(),
         };
         Self {
-            id: history.id,
+            owner: history.owner,
             name: parts.name,
             policy,
             daily_spend: PackedMoney::new(parts.daily_spend),
@@ -258,7 +285,7 @@ impl Key {
             threshold: self.threshold,
             not_before: self.not_before(),
             expires_at: self.expires_at(),
-            zone: self.rare().map_or_else(Zone::default, |rare| rare.zone.clone()),
+            zone: self.calendar().zone(),
             metadata: self.rare().map(|rare| rare.metadata.clone()).unwrap_or_default(),
             tags: self.tags().map(Into::into).collect(),
             disabled: self.disabled,
@@ -268,7 +295,8 @@ impl Key {
     /// The history of this key and of one more change at `now`.
     pub(super) fn continued(&self, now: Timestamp) -> History {
         History {
-            id: self.id.clone(),
+            owner: self.owner.clone(),
+            calendar: self.calendar().clone(),
             newest: self.newest_secret(),
             older: self.older().to_vec(),
             revoked_at: self.revoked_at(),
@@ -302,7 +330,7 @@ impl Default for Rare {
             expires_at: PackedTime::NONE,
             revoked_at: PackedTime::NONE,
             newest_retires_at: PackedTime::NONE,
-            zone: Zone::default(),
+            calendar: Calendar::default(),
             metadata: Box::default(),
             tags: Box::default(),
             older: Box::default(),
@@ -313,7 +341,7 @@ impl Default for Rare {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
-            .field("id", &self.id)
+            .field("id", self.id())
             .field("name", &self.name)
             .field("hint", &self.hint())
             .field("revision", &self.revision)
@@ -328,7 +356,7 @@ mod tests {
     #[test]
     fn a_plain_key_stays_small() {
         // And a block each for the name and the models: 16 to 32 bytes, by the allocator.
-        assert_eq!(size_of::<Key>(), 192);
+        assert_eq!(size_of::<Key>(), 200);
         assert!(size_of::<Rare>() <= 144, "{}", size_of::<Rare>());
     }
 }

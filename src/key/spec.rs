@@ -19,6 +19,7 @@ use super::read::Reader;
 use super::record::Key;
 use super::secret::{Secret, SecretFormat};
 use super::value::Value;
+use crate::budget::{Calendar, Owner};
 use crate::{KeyId, Timestamp};
 
 /// A request to make a key.
@@ -54,7 +55,7 @@ field_setters!(KeySpec);
 
 /// A key that was just made.
 #[derive(Debug)]
-pub struct NewKey {
+pub struct Created {
     /// The record.
     pub key: Key,
     /// The secret, to be shown once. None when the key was taken in by its hash.
@@ -142,7 +143,7 @@ impl KeySpec {
     ///
     /// # Errors
     /// Every fault of the request at once, or the failure of the operating system's generator.
-    pub fn create(&self, peppers: &Peppers, now: Timestamp) -> Result<NewKey, CreateError> {
+    pub fn create(&self, peppers: &Peppers, now: Timestamp) -> Result<Created, CreateError> {
         let (parts, wishes) = self.judge(peppers, now)?;
         let id = wishes.id.map_or_else(|| KeyId::generate(now), Ok)?;
         let (hash, secret) = match wishes.source {
@@ -155,7 +156,8 @@ impl KeySpec {
         };
         let shown = secret.as_ref().map_or(Shown::NOTHING, |secret| secret.shown(wishes.style));
         let history = History {
-            id,
+            owner: Owner::new(id),
+            calendar: Calendar::new(parts.zone),
             newest: StoredSecret { hash, shown, created_at: now, retires_at: None },
             older: Vec::new(),
             revoked_at: None,
@@ -163,7 +165,7 @@ impl KeySpec {
             updated_at: now,
             revision: 1,
         };
-        Ok(NewKey { key: Key::pack(parts, history), secret })
+        Ok(Created { key: Key::pack(parts, history), secret })
     }
 
     fn judge(&self, peppers: &Peppers, now: Timestamp) -> Result<(Parts, Wishes), InvalidRecord> {
@@ -277,7 +279,10 @@ mod tests {
         );
         assert_eq!(key.daily_spend_limit().unwrap().to_string(), "50.00");
         assert_eq!(key.monthly_spend_limit().unwrap().to_string(), "1500.00");
-        assert_eq!((key.daily_token_limit(), key.alert_threshold().unwrap().bp()), (Some(500_000), 8_000));
+        assert_eq!(
+            (key.daily_token_limit(), key.alert_threshold().unwrap().basis_points()),
+            (Some(500_000), 8_000)
+        );
         assert!(key.models().permits("gpt-3.5-turbo") && !key.models().permits("gpt-4-32k"));
         let key = key_of(r#"{"name": "Full Access Key", "allowed_models": []}"#);
         assert!(key.models().permits("any model"));

@@ -5,13 +5,14 @@ use super::faults::{Faults, InvalidRecord, Path};
 use super::field::{Field, Scope};
 use super::hint::Shown;
 use super::history::{History, StoredSecret};
-use super::json::parse_object;
+use super::json::{Members, parse_object};
 use super::parts::Parts;
 use super::prefix::Prefix;
 use super::read::Reader;
 use super::record::Key;
 use super::rotation::MOST_SECRETS;
 use super::value::Value;
+use crate::budget::{Calendar, Earlier, Owner};
 use crate::{KeyId, Timestamp};
 
 impl Key {
@@ -24,10 +25,13 @@ impl Key {
     /// # Errors
     /// Every fault of the record at once.
     pub fn from_record_json(json: impl AsRef<[u8]>) -> Result<Self, InvalidRecord> {
-        let members = parse_object(json.as_ref())?;
+        Self::from_members(&parse_object(json.as_ref())?)
+    }
+
+    pub(super) fn from_members(members: &Members<'_>) -> Result<Self, InvalidRecord> {
         let mut faults = Faults::default();
         let (mut parts, mut draft) = (Parts::default(), Draft::default());
-        for (name, value) in &members {
+        for (name, value) in members {
             let at = Path::Member(&Path::Root, name);
             match Field::find(name, Scope::Record, &at, &mut faults) {
                 Some(Field::Secrets) => draft.secrets = Some(value),
@@ -47,7 +51,8 @@ impl Key {
             return Err(InvalidRecord::new("", "has no id or no secret"));
         };
         let history = History {
-            id,
+            owner: Owner::new(id),
+            calendar: Calendar::restored(parts.zone, draft.earlier),
             newest,
             older: secrets.collect(),
             revoked_at: draft.revoked_at,
@@ -70,6 +75,7 @@ struct Draft<'a> {
     created_at: Timestamp,
     updated_at: Option<Timestamp>,
     revision: Option<u64>,
+    earlier: Earlier,
 }
 
 impl Draft<'_> {
@@ -81,6 +87,7 @@ impl Draft<'_> {
             Field::CreatedAt => self.created_at = from.parsed().unwrap_or_default(),
             Field::UpdatedAt => self.updated_at = from.parsed(),
             Field::Revision => self.revision = from.count(),
+            Field::EarlierZones => self.earlier = from.earlier_zones().unwrap_or_default(),
             field => parts.read(field, from),
         }
     }

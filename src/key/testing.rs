@@ -1,6 +1,6 @@
 //! What the tests of this room share.
 
-use super::{CreateError, Key, KeySpec, NewKey, Peppers};
+use super::{CreateError, Created, Key, KeySpec, Peppers};
 use crate::Timestamp;
 
 pub(super) fn at(text: &str) -> Timestamp {
@@ -8,7 +8,7 @@ pub(super) fn at(text: &str) -> Timestamp {
 }
 
 /// A key as created on New Year's Day of 2026.
-pub(super) fn made(json: &str) -> Result<NewKey, CreateError> {
+pub(super) fn made(json: &str) -> Result<Created, CreateError> {
     KeySpec::from_json(json)?.create(&Peppers::none(), at("2026-01-01T00:00:00Z"))
 }
 

@@ -4,6 +4,13 @@ use super::record::Key;
 use crate::Timestamp;
 use crate::policy::{ModelPattern, ModelRules};
 
+impl Key {
+    /// The fields by which `new`, another version of this key, admits a request that this one refuses.
+    pub fn widened_by(&self, new: &Self) -> Vec<&'static str> {
+        widened_fields(self, new)
+    }
+}
+
 /// The fields by which `new` admits a request that `old` refused.
 ///
 /// Switching a key back on is not among them, since whoever says so means it; and a time bound that moves counts
