@@ -28,10 +28,11 @@ impl PriceBook {
     /// Reads the text of LiteLLM's `model_prices_and_context_window.json`, and says what became of its entries.
     ///
     /// Prices are read as decimal text and rounded up at 1e-12 USD. Known are the prices of input, output, cache reads
-    /// and writes, reasoning, sound and pictures, each `_above_…k_tokens`, `_flex`, `_priority`, `_batches` and `_fast`;
-    /// `tiered_pricing` by length of the prompt; and the factor for `fast` under `provider_specific_entry`. An explicit
-    /// 0 is a price. Not known, and so not charged: `off_peak_pricing` (the full price is taken), surcharges by region,
-    /// and what costs by the search, picture, page or second beside the tokens.
+    /// and writes, reasoning, sound and pictures, each `_above_…k_tokens`, `_flex`, `_priority`, `_batches` and `_fast`,
+    /// any other word for a tier counting as [`ServiceTier::Other`]; `tiered_pricing` by length of the prompt; and the
+    /// factor for `fast` under `provider_specific_entry`. An explicit 0 is a price. Not known, and so not charged:
+    /// `off_peak_pricing` (the full price is taken), surcharges by region, and what costs by the search, picture, page or
+    /// second beside the tokens.
     ///
     /// # Errors
     /// [`PriceError`] if the text is not one JSON object. An entry that cannot be read is left out, and in the report.
@@ -133,8 +134,13 @@ impl<'a> Entry<'a> {
         let fault =
             || PriceFault::new("tiered_pricing", "must be a list of objects with a `range` of two numbers");
         let [bounds] = json::pick(range, &["range"]).map_err(|_| fault())?.members;
+        let Some(bounds) = bounds else {
+            // Prices of searches have tiers too, by the number of results.
+            self.other_units = true;
+            return Ok(());
+        };
         let mut from = None;
-        json::each(bounds.ok_or_else(fault)?, |bound| {
+        json::each(bounds, |bound| {
             if from.is_none() {
                 from = Some(size(bound).and_then(|from| u32::try_from(from).ok()).ok_or_else(fault)?);
             }
@@ -232,22 +238,32 @@ impl Field {
                 ("_fast", ServiceTier::Fast),
                 ("_batches", ServiceTier::Batch),
             ];
+            let lifetime = ["_above_1hr", "_above_12hr"].iter().find_map(|suffix| rest.strip_prefix(suffix));
             if let Some((tail, named)) =
                 tiers.iter().find_map(|(suffix, named)| Some((rest.strip_prefix(suffix)?, *named)))
             {
                 (rest, tier) = (tail, named);
             } else if kind == TokenKind::CacheWrite
-                && let Some(tail) = rest.strip_prefix("_above_1hr")
+                && let Some(tail) = lifetime
             {
                 (rest, kind) = (tail, TokenKind::CacheWriteLong);
             } else if kind == TokenKind::Input
                 && let Some(tail) = rest.strip_prefix("_cache_hit")
             {
                 (rest, kind) = (tail, TokenKind::CacheRead);
-            } else {
-                let (thousands, tail) = rest.strip_prefix("_above_")?.split_once("k_tokens")?;
+            } else if let Some(threshold) = rest.strip_prefix("_above_") {
+                let (thousands, tail) = threshold.split_once("k_tokens")?;
                 above = thousands.parse::<u32>().ok()?.checked_mul(1_000)?;
                 rest = tail;
+            } else {
+                // One more word is a tier that came after this was written.
+                let word = rest.strip_prefix('_')?;
+                let end = word.find('_').unwrap_or(word.len());
+                let (named, tail) = word.split_at_checked(end)?;
+                if named.is_empty() || !named.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                    return None;
+                }
+                (rest, tier) = (tail, ServiceTier::Other);
             }
         }
         Some(Self::Rate { kind, tier, above })
@@ -370,6 +386,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_of_tomorrow_is_among_the_dearest() {
+        let price = one(
+            r#"{"input_cost_per_token":1e-6,"output_cost_per_token":2e-6,"input_cost_per_token_priority":3e-6,
+            "input_cost_per_token_ultrafast":9e-6,"input_cost_per_token_balanced":5e-7}"#,
+        );
+        let other = TokenUsage { tier: ServiceTier::Other, ..tokens(1_000, 0) };
+        assert_eq!(price.cost(&other), money("0.009"));
+        assert_eq!(price.input_rate(1, Exposure::ALL), money("9e-6"));
+        assert_eq!(price.input_rate(1, Exposure::default()), money("1e-6"));
+    }
+
+    #[test]
+    fn tiers_by_results_are_no_prices_of_tokens() {
+        let text = r#"{"m":{"mode":"search","tiered_pricing":[{"max_results_range":[0,25],"input_cost_per_query":0.005}]}}"#;
+        let (book, report) = PriceBook::from_litellm(text).unwrap();
+        assert!(book.is_empty() && report.faults.is_empty() && report.unpriced == ["m"]);
+    }
+
+    #[test]
     fn a_value_that_is_no_price_loses_its_model_and_no_other() {
         for value in ["-1e-6", "\"free\"", "true", "[]", "1e400"] {
             let text = format!(
@@ -411,6 +446,18 @@ mod tests {
                 200_000,
             ),
             ("cache_read_input_token_cost_batches", TokenKind::CacheRead, ServiceTier::Batch, 0),
+            (
+                "cache_creation_input_token_cost_above_12hr_flex",
+                TokenKind::CacheWriteLong,
+                ServiceTier::Flex,
+                0,
+            ),
+            (
+                "output_cost_per_token_above_272k_tokens_newtier",
+                TokenKind::Output,
+                ServiceTier::Other,
+                272_000,
+            ),
             ("output_cost_per_reasoning_token", TokenKind::Reasoning, ServiceTier::Standard, 0),
         ] {
             assert_eq!(Field::read(name), Field::Rate { kind, tier, above }, "{name}");

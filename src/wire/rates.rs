@@ -42,8 +42,14 @@ impl TokenKind {
     }
 }
 
-const TIERS: [ServiceTier; 5] =
-    [ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Priority, ServiceTier::Fast, ServiceTier::Batch];
+const TIERS: [ServiceTier; 6] = [
+    ServiceTier::Standard,
+    ServiceTier::Flex,
+    ServiceTier::Priority,
+    ServiceTier::Fast,
+    ServiceTier::Batch,
+    ServiceTier::Other,
+];
 
 /// The tiers that cost the list price or less.
 const CHEAP_TIERS: [ServiceTier; 3] = [ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Batch];
@@ -63,12 +69,20 @@ struct Rate {
 pub(super) struct Rates(Box<[Rate]>);
 
 impl Rates {
-    /// Sets a price, in place of the one for the same kind, tier and threshold.
+    /// Sets a price, in place of the one for the same kind, tier and threshold. Of the tiers that have no name here the
+    /// dearest counts.
     pub(super) fn set(&mut self, kind: TokenKind, tier: ServiceTier, above: u32, price: Money) {
-        let mut rates = std::mem::take(&mut self.0).into_vec();
-        rates.retain(|rate| (rate.kind, rate.tier, rate.above) != (kind, tier, above));
         // Eighteen million dollars a token is as good as any price beyond it.
-        rates.push(Rate { kind, tier, above, picos: u64::try_from(price.as_picos()).unwrap_or(u64::MAX) });
+        let mut picos = u64::try_from(price.as_picos()).unwrap_or(u64::MAX);
+        let mut rates = std::mem::take(&mut self.0).into_vec();
+        rates.retain(|rate| {
+            let same = (rate.kind, rate.tier, rate.above) == (kind, tier, above);
+            if same && tier == ServiceTier::Other {
+                picos = picos.max(rate.picos);
+            }
+            !same
+        });
+        rates.push(Rate { kind, tier, above, picos });
         self.0 = rates.into();
     }
 
