@@ -48,7 +48,11 @@ impl Gate {
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let now = self.core.clock.now();
         let key = self.core.identify(request.secret, now).map_err(|denial| self.denied(denial, None))?;
-        self.admit(key, request, now)
+        key.policy()
+            .check(&request.facts())
+            .map_err(|refusal| self.denied(policy_denial(refusal, request.model), Some(&key)))?;
+        let asked = Admission { body: None, estimate: request.estimate, now };
+        self.admit(&key, request, asked).map_err(|denial| self.denied(denial, Some(&key)))
     }
 
     /// The models of `models` that the key may use, in their order.
@@ -137,30 +141,32 @@ impl Gate {
         Ok(self.core.books.ledger().flush()?)
     }
 
-    fn admit(&self, key: Arc<Key>, request: &Request<'_>, now: Timestamp) -> Result<Permit, Denial> {
+    /// Sets the estimate aside for a request that passed the policy.
+    pub(super) fn admit(
+        &self,
+        key: &Arc<Key>,
+        request: &Request<'_>,
+        asked: Admission<'_>,
+    ) -> Result<Permit, Denial> {
         let core = &*self.core;
         let owner = key.owner();
-        let denied = |denial| self.denied(denial, Some(&key));
-        key.policy()
-            .check(&request.facts())
-            .map_err(|refusal| denied(policy_denial(refusal, request.model)))?;
         if let Some(id) = request.request_id {
             checked_request_id(id)
-                .map_err(|_| denied(Denial::conflict("a request_id must be 1 to 256 bytes long")))?;
+                .map_err(|_| Denial::conflict("a request_id must be 1 to 256 bytes long"))?;
         }
-        let unavailable = |error| denied(Core::denial(&NotReserved::Failed(error), now));
-        let new = core.ids.hold_for(&core.lanes, owner, request).map_err(unavailable)?;
-        let (hold, origin) = match core.reserve(&key, new, now, request.wait) {
+        let new = core.ids.hold_for(&core.lanes, owner, request, asked.estimate, asked.body);
+        let new = new.map_err(|error| Core::denial(&NotReserved::Failed(error), asked.now))?;
+        let (hold, origin) = match core.reserve(key, new, asked.now, request.wait) {
             Ok(Reserved { hold, view: false }) => (hold, Origin::Reserved),
             Ok(Reserved { hold, view: true }) => (hold, Origin::View),
             Err(NotReserved::Failed(_)) if self.on_unavailable == OnUnavailable::Admit => {
-                (degraded(&key, new, now), Origin::Degraded)
+                (degraded(key, new, asked.now), Origin::Degraded)
             }
-            Err(refused) => return Err(denied(Core::denial(&refused, now))),
+            Err(refused) => return Err(Core::denial(&refused, asked.now)),
         };
         core.lanes.add(owner.spread(), Count::Admitted);
         let tie = self.tie(owner.spread());
-        let subject = Subject::new(key, &core.directory);
+        let subject = Subject::new(Arc::clone(key), &core.directory);
         Ok(Permit::new(tie, subject, hold, request.model, origin))
     }
 
@@ -180,7 +186,7 @@ impl Gate {
         self.core.close_for(&Of::nobody(&owner), &find(&owner)?, phase, usage)
     }
 
-    fn denied(&self, denial: Denial, key: Option<&Key>) -> Denial {
+    pub(super) fn denied(&self, denial: Denial, key: Option<&Key>) -> Denial {
         let spread = key.map_or(0, |key| key.owner().spread());
         self.core.lanes.add_denied(spread, denial.reason());
         self.shown(denial)
@@ -196,6 +202,15 @@ impl Gate {
         let place = usize::try_from(spread).unwrap_or(0).checked_rem(self.ties.len()).unwrap_or(0);
         self.ties.get(place).map_or_else(|| Arc::new(Tie(Arc::clone(&self.core))), Arc::clone)
     }
+}
+
+/// What is asked of the budget.
+#[derive(Clone, Copy)]
+pub(super) struct Admission<'a> {
+    /// The request's body, where that is what makes two requests the same.
+    pub(super) body: Option<&'a [u8]>,
+    pub(super) estimate: Usage,
+    pub(super) now: Timestamp,
 }
 
 /// The denial that a policy's refusal comes to.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::alerts::AlertDesk;
 use super::directory::Directory;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::key::{Key, Peppers, State, check_shape};
 use crate::ledger::{Account, Books, Closing, Lapse, NewHold, NotReserved, Reserved};
 use crate::time::Timestamp;
-use crate::wire::{BudgetDetail, Denial, Reason};
+use crate::wire::{BudgetDetail, Denial, PriceBook, Reason};
 
 /// How long a waiting call goes without looking again, when nobody wakes it.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -38,6 +38,7 @@ pub(super) struct Core {
     pub(super) ids: HoldIds,
     pub(super) waiting: Waiting,
     pub(super) look: Look,
+    pub(super) prices: RwLock<Arc<PriceBook>>,
 }
 
 /// How denials are told.
@@ -80,6 +81,11 @@ impl Subject {
 }
 
 impl Core {
+    /// The prices in force.
+    pub(super) fn prices(&self) -> Arc<PriceBook> {
+        Arc::clone(&self.prices.read())
+    }
+
     /// The key that `secret` belongs to, if it is in force at `now`: shape, digest, state.
     pub(super) fn identify(&self, secret: &[u8], now: Timestamp) -> Result<Arc<Key>, Denial> {
         if secret.is_empty() {

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::fork;
 use super::lane::Lanes;
 use super::request::Request;
-use crate::budget::{HoldId, Owner};
+use crate::budget::{HoldId, Owner, Usage};
 use crate::id::KeyId;
 use crate::ledger::{LedgerError, NewHold};
 
@@ -36,11 +36,14 @@ impl HoldIds {
         lanes: &Lanes,
         owner: &Owner,
         request: &Request<'_>,
+        estimate: Usage,
+        body: Option<&[u8]>,
     ) -> Result<NewHold, LedgerError> {
-        let estimate = request.estimate;
         Ok(match request.request_id {
             None => NewHold { id: self.next(lanes, owner.spread())?, estimate, fingerprint: 0 },
-            Some(id) => NewHold { id: named(owner.id(), id), estimate, fingerprint: fingerprint(request) },
+            Some(id) => {
+                NewHold { id: named(owner.id(), id), estimate, fingerprint: fingerprint(request, body) }
+            }
         })
     }
 
@@ -80,10 +83,12 @@ pub(super) fn named(key: &KeyId, request_id: &str) -> HoldId {
 }
 
 // What makes two requests the same; never 0, which stands for a request without a request id.
-fn fingerprint(request: &Request<'_>) -> u128 {
-    let mut hash = Sha256::new_with_prefix(request.estimate.cost.as_picos().to_be_bytes());
-    hash.update(request.estimate.tokens.to_be_bytes());
-    for part in [request.model, request.purpose, request.endpoint] {
+fn fingerprint(request: &Request<'_>, body: Option<&[u8]>) -> u128 {
+    let mut hash = Sha256::new();
+    let cost = request.estimate.cost.as_picos().to_be_bytes();
+    let tokens = request.estimate.tokens.to_be_bytes();
+    let parts = [request.model, request.purpose, request.endpoint].map(|part| part.map(str::as_bytes));
+    for part in parts.into_iter().chain([Some(&cost[..]), Some(&tokens[..]), body]) {
         // A length before each part keeps parts apart; a part that is missing is not one that is empty.
         let length = part.map_or(u64::MAX, |part| u64::try_from(part.len()).unwrap_or(u64::MAX));
         hash.update(length.to_be_bytes());

@@ -12,6 +12,7 @@ mod lane;
 mod manage;
 mod open;
 mod permit;
+mod priced;
 mod refresh;
 mod request;
 mod stats;
@@ -27,6 +28,7 @@ pub use fork::after_fork;
 pub use manage::NewKey;
 pub use open::{Builder, OnUnavailable};
 pub use permit::{Permit, Settlement};
+pub use priced::Stream;
 pub use request::Request;
 pub use stats::{Balance, Balances, Stats};
 

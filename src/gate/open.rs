@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
+
 use super::alerts::AlertDesk;
 use super::core::{Core, Look, Tie, Waiting};
 use super::directory::Directory;
@@ -14,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::key::Peppers;
 use crate::ledger::{Books, Ledger, MemoryLedger, OnLapse, Terms};
 use crate::store::{MemoryStore, PolicyFile, Store};
+use crate::wire::PriceBook;
 
 const TIES: usize = 64;
 
@@ -41,6 +44,7 @@ pub struct Builder {
     refresh_interval: Duration,
     stale_limit: Duration,
     look: Look,
+    prices: PriceBook,
 }
 
 impl Default for Builder {
@@ -55,6 +59,7 @@ impl Default for Builder {
             refresh_interval: Duration::from_secs(1),
             stale_limit: Duration::from_secs(30),
             look: Look::default(),
+            prices: PriceBook::new(),
         }
     }
 }
@@ -78,6 +83,11 @@ impl Builder {
     /// Digests secrets with these peppers: the first for new secrets, each of them for secrets presented.
     pub fn peppers(self, peppers: Peppers) -> Self {
         Self { peppers, ..self }
+    }
+
+    /// Prices calls by `prices`, for [`Gate::authorize_request`].
+    pub fn prices(self, prices: PriceBook) -> Self {
+        Self { prices, ..self }
     }
 
     /// How long a hold lives when nobody settles it. The default is ten minutes; [`Permit::extend`](super::Permit::extend)
@@ -154,6 +164,7 @@ impl Builder {
             ids: HoldIds::new()?,
             waiting: Waiting::default(),
             look: self.look,
+            prices: RwLock::new(Arc::new(self.prices)),
         });
         core.refresher.refresh(&core, core.clock.now())?;
         let ties = std::iter::repeat_with(|| Arc::new(Tie(Arc::clone(&core)))).take(TIES).collect();

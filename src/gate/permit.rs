@@ -11,6 +11,7 @@ use super::{Alert, Error, fork};
 use crate::budget::{Hold, PermitId, Phase, Usage};
 use crate::key::Key;
 use crate::ledger::NewHold;
+use crate::wire::{Estimate, PriceBook};
 
 /// The right to make one call, with its estimate set aside.
 ///
@@ -25,11 +26,18 @@ pub struct Permit {
     subject: Subject,
     hold: Hold,
     model: Option<SmolStr>,
-    max_tokens: Option<u64>,
+    priced: Option<Box<PricedCall>>,
     progress: Option<Usage>,
     generation: u32,
     origin: Origin,
     stage: Stage,
+}
+
+// What the gate worked out for a call that it prices itself.
+#[derive(Debug, Clone, Copy)]
+struct PricedCall {
+    estimate: Estimate,
+    max_tokens: u64,
 }
 
 /// How far the call has come, which decides what a drop does.
@@ -89,7 +97,7 @@ impl Permit {
             subject,
             hold,
             model: model.map(SmolStr::new),
-            max_tokens: None,
+            priced: None,
             progress: None,
             generation: fork::generation(),
             origin,
@@ -97,9 +105,17 @@ impl Permit {
         }
     }
 
-    pub(super) fn granted(mut self, max_tokens: u64) -> Self {
-        self.max_tokens = Some(max_tokens);
+    pub(super) fn priced(mut self, estimate: Estimate, max_tokens: u64) -> Self {
+        self.priced = Some(Box::new(PricedCall { estimate, max_tokens }));
         self
+    }
+
+    pub(super) fn priced_estimate(&self) -> Option<&Estimate> {
+        self.priced.as_ref().map(|priced| &priced.estimate)
+    }
+
+    pub(super) fn prices(&self) -> Arc<PriceBook> {
+        self.core.prices()
     }
 
     /// Its name: any worker that shares the ledger can settle by it.
@@ -119,7 +135,7 @@ impl Permit {
 
     /// The most output tokens that the call may be allowed, where the gate priced the request; dispatch it.
     pub fn max_tokens(&self) -> Option<u64> {
-        self.max_tokens
+        self.priced.as_ref().map(|priced| priced.max_tokens)
     }
 
     /// What is set aside now.

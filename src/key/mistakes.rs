@@ -32,8 +32,8 @@ fn each_mistake_is_named_where_it_is() {
         (r#""daily_token_limit": true"#, "/daily_token_limit: must be a whole number, not true"),
         (r#""daily_token_limit": -1"#, "/daily_token_limit: must not be negative"),
         (r#""daily_token_limit": 9007199254740992"#, "/daily_token_limit: must be at most 9007199254740991"),
-        (r#""alert_threshold": 80"#, "/alert_threshold: must be at most 1; use 0.8 for 80 %"),
-        (r#""alert_threshold": 0"#, "/alert_threshold: must be more than 0"),
+        (r#""alert_threshold": 80"#, "/alert_threshold: must be above 0 and at most 1; use 0.8 for 80 %"),
+        (r#""alert_threshold": 0"#, "/alert_threshold: must be above 0 and at most 1"),
         (r#""alert_threshold": false"#, "/alert_threshold: must be a number, not false"),
         (
             r#""allowed_models": ["gpt-4,gpt-3.5-turbo"]"#,

@@ -126,7 +126,7 @@ mod tests {
         );
         let faults = faults(&json);
         let told = |start: &str| {
-            assert!(faults.iter().any(|fault| fault.starts_with(start)), "{start}: {faults:#?}")
+            assert!(faults.iter().any(|fault| fault.starts_with(start)), "{start}: {faults:#?}");
         };
         told("/key: unknown field `key`; the nearest is `keys`");
         told("/keys/1/id: is the id of /keys/0 too");

@@ -65,6 +65,11 @@ impl Estimate {
         Self::new(facts, &ModelPrice::new(Money::ZERO, Money::ZERO))
     }
 
+    /// Nothing: for a key that no limit counts, and a request whose use cannot be bounded.
+    pub fn nothing() -> Self {
+        Self { input: Usage::ZERO, output_rate: Money::ZERO, choices: 1, max_tokens: 0 }
+    }
+
     /// The most that the request can use with answers of at most `max_tokens` tokens. Never less for more of them.
     pub fn usage_at(&self, max_tokens: u64) -> Usage {
         let output = max_tokens.saturating_mul(self.choices);
