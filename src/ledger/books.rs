@@ -5,14 +5,15 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use super::{Ledger, LedgerError};
+use super::{
+    Account, Closed, Closing, Lapse, Ledger, LedgerError, NewHold, NotReserved, OnLapse, Reserved, Terms,
+};
 use crate::budget::{
-    Calendar, Change, Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Outcome, Owner, Part, Party,
-    Phase, Refusal, Row, Step, Usage, Windows, close, closed, crossings, extend, refusal, reserve,
+    Change, Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Outcome, Owner, Part, Party, Phase,
+    Row, Step, Usage, close, closed, crossings, extend, refusal, reserve,
 };
 use crate::time::Timestamp;
 
@@ -30,133 +31,6 @@ type Rows = ArrayVec<[Moved; Meter::ALL.len()], MAX_OWNERS>;
 pub struct Books {
     ledger: Arc<dyn Ledger>,
     terms: Terms,
-}
-
-/// What holds are subject to.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// How long a hold lives when nobody settles it.
-    pub lifetime: Duration,
-    /// What a lapsed hold is charged.
-    pub on_lapse: OnLapse,
-    /// The most live holds of one key.
-    pub most_live: u32,
-}
-
-/// What happens to the estimate of a call that nobody settled within the lifetime of its hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnLapse {
-    /// It is charged: the call was probably made.
-    #[default]
-    Charge,
-    /// It is let go.
-    Release,
-}
-
-/// One owner as the gate knows it: who, how much, and by which calendar.
-#[derive(Debug, Clone, Copy)]
-pub struct Account<'a> {
-    /// Who.
-    pub owner: &'a Owner,
-    /// How much.
-    pub limits: &'a Limits,
-    /// By which calendar.
-    pub calendar: &'a Calendar,
-}
-
-impl<'a> Account<'a> {
-    fn party(&self, windows: Windows) -> Party<'a> {
-        Party { owner: self.owner, limits: self.limits, windows }
-    }
-}
-
-/// A reservation to make.
-#[derive(Debug, Clone, Copy)]
-pub struct NewHold {
-    /// Its name: never used before, unless it stands for a request id.
-    pub id: HoldId,
-    /// What to set aside.
-    pub estimate: Usage,
-    /// What the request is, if the name stands for a request id; 0 if not.
-    pub fingerprint: u128,
-}
-
-/// A reservation that was made.
-#[derive(Debug)]
-pub struct Reserved {
-    /// The hold.
-    pub hold: Hold,
-    /// Whether it was there already, made by the same request.
-    pub view: bool,
-}
-
-/// Why a reservation was not made.
-#[derive(Debug)]
-pub enum NotReserved {
-    /// A meter has no room.
-    Refused(Refusal),
-    /// The owner has as many calls in flight as it may.
-    Crowded,
-    /// Another request has, or had, the same request id.
-    Conflict,
-    /// The ledger could not tell.
-    Failed(LedgerError),
-}
-
-impl NotReserved {
-    /// Whether calls in flight are all that stands in the way, so that asking again may succeed.
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => refusal.transient,
-            Self::Crowded => true,
-            Self::Conflict | Self::Failed(_) => false,
-        }
-    }
-}
-
-impl From<LedgerError> for NotReserved {
-    fn from(error: LedgerError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// A hold that was closed.
-#[derive(Debug)]
-pub struct Closed {
-    /// Its state now.
-    pub hold: Hold,
-    /// Its phase before.
-    pub was: Phase,
-    /// What it had set aside or charged before.
-    pub before: Usage,
-    /// The thresholds that the charge crossed.
-    pub crossings: Vec<Crossing>,
-}
-
-/// Why a hold was not closed.
-#[derive(Debug)]
-pub enum Closing {
-    /// It was settled or released before.
-    Already(Box<Hold>),
-    /// There is none of this name, or it is no longer remembered.
-    NotFound,
-    /// The ledger could not tell.
-    Failed(LedgerError),
-}
-
-impl From<LedgerError> for Closing {
-    fn from(error: LedgerError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// A hold that lapsed on the way, with the thresholds that its charge crossed.
-#[derive(Debug)]
-pub struct Lapse {
-    /// The hold.
-    pub hold: Hold,
-    /// The thresholds.
-    pub crossings: Vec<Crossing>,
 }
 
 impl Books {

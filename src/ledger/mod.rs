@@ -2,6 +2,7 @@
 
 mod books;
 mod memory;
+mod terms;
 
 use std::error::Error;
 use std::fmt;
@@ -9,8 +10,9 @@ use std::fmt;
 use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
 use crate::time::Timestamp;
 
-pub use books::{Account, Books, Closed, Closing, Lapse, NewHold, NotReserved, OnLapse, Reserved, Terms};
+pub use books::Books;
 pub use memory::MemoryLedger;
+pub use terms::{Account, Closed, Closing, Lapse, NewHold, NotReserved, OnLapse, Reserved, Terms};
 
 /// A place that keeps rows and holds, and carries out one step at a time.
 ///

@@ -1,0 +1,147 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(body: &str) -> Result<RequestFacts, RequestError> {
+    RequestFacts::from_slice(body.as_bytes(), None)
+}
+
+fn chat(members: &str) -> Result<RequestFacts, RequestError> {
+    read(&format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"hi"}}]{members}}}"#))
+}
+
+#[test]
+fn a_chat_is_read() {
+    let facts =
+        chat(r#","stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,"n":2"#);
+    let facts = facts.unwrap();
+    assert_eq!((facts.kind, facts.model.as_deref()), (RequestKind::Chat, Some("gpt-4o")));
+    assert_eq!(
+        (facts.stream, facts.include_usage, facts.max_tokens, facts.choices),
+        (true, true, Some(9), 2)
+    );
+    assert_eq!(facts.exposure, Exposure::default());
+}
+
+#[test]
+fn kinds_are_told_apart_by_shape() {
+    for (body, kind) in [
+        (r#"{"messages":[]}"#, RequestKind::Chat),
+        (r#"{"messages":[],"system":"x","max_tokens":1}"#, RequestKind::Message),
+        (r#"{"input":"x"}"#, RequestKind::Response),
+        (r#"{"input":[{"role":"user","content":"x"}]}"#, RequestKind::Response),
+        (r#"{"previous_response_id":"resp_1"}"#, RequestKind::Response),
+        (r#"{"prompt":{"id":"pmpt_1"},"input":"x"}"#, RequestKind::Response),
+        (r#"{"input":["x","y"]}"#, RequestKind::Embedding),
+        (r#"{"input":[1,2]}"#, RequestKind::Embedding),
+        (r#"{"prompt":"x"}"#, RequestKind::Completion),
+    ] {
+        assert_eq!(read(body).unwrap().kind, kind, "{body}");
+    }
+    for body in ["{}", r#"{"messages":[],"input":"x"}"#, r#"{"input":"x","prompt":"y"}"#] {
+        assert_eq!(read(body), Err(RequestError::Shape), "{body}");
+    }
+    let stated = RequestFacts::from_slice(br#"{"input":"x"}"#, Some(RequestKind::Embedding));
+    assert_eq!(stated.unwrap().kind, RequestKind::Embedding);
+}
+
+#[test]
+fn paths_name_the_kind() {
+    for (path, kind) in [
+        ("/v1/chat/completions", Some(RequestKind::Chat)),
+        ("/api/v1/completions?x=/embeddings", Some(RequestKind::Completion)),
+        ("/v1/responses/", Some(RequestKind::Response)),
+        ("/v1/embeddings", Some(RequestKind::Embedding)),
+        ("/v1/messages", Some(RequestKind::Message)),
+        ("/v1/messages/count_tokens", None),
+        ("/v1/xmessages", None),
+        ("/v1/images/generations", None),
+    ] {
+        assert_eq!(RequestKind::from_path(path), kind, "{path}");
+    }
+}
+
+#[test]
+fn two_models_are_never_guessed_between() {
+    assert_eq!(chat(r#","model":"gpt-4""#), Err(RequestError::Duplicate("model")));
+    assert_eq!(chat(r#","mod\u0065l":"gpt-4""#), Err(RequestError::Duplicate("model")));
+    assert_eq!(chat(r#","Model":"gpt-4""#), Err(RequestError::Lookalike("model")));
+    assert_eq!(chat(r#","max_tokens":1,"max_tokens":2"#), Err(RequestError::Duplicate("max_tokens")));
+}
+
+#[test]
+fn the_limit_that_may_bind_counts() {
+    assert_eq!(chat(r#","max_tokens":5,"max_completion_tokens":9"#).unwrap().max_tokens, Some(9));
+    assert_eq!(chat(r#","max_tokens":null"#).unwrap().max_tokens, None);
+    assert_eq!(chat(r#","max_output_tokens":5"#).unwrap().max_tokens, None, "no limit of a chat");
+    assert_eq!(read(r#"{"input":"x","max_output_tokens":5,"max_tokens":9}"#).unwrap().max_tokens, Some(5));
+    assert_eq!(read(r#"{"prompt":"x","max_tokens_to_sample":5}"#).unwrap().max_tokens, Some(5));
+    // What a body may look like does not hide a limit or choices from the reader.
+    let disguised = chat(r#","system":"x","max_tokens":1,"max_completion_tokens":900,"n":7"#).unwrap();
+    assert_eq!((disguised.max_tokens, disguised.choices), (Some(900), 7));
+}
+
+#[test]
+fn every_answer_that_is_made_is_paid() {
+    for (members, choices) in [("", 1), (r#","n":3"#, 3), (r#","n":2,"best_of":5"#, 5), (r#","n":null"#, 1)] {
+        assert_eq!(read(&format!(r#"{{"prompt":"x"{members}}}"#)).unwrap().choices, choices);
+    }
+    assert_eq!(read(r#"{"prompt":["a","b","c"],"n":2}"#).unwrap().choices, 6);
+    assert_eq!(read(r#"{"prompt":[1,2,3],"n":2}"#).unwrap().choices, 2, "one prompt of three tokens");
+    assert_eq!(read(r#"{"prompt":[[1,2],[3]],"n":2}"#).unwrap().choices, 4);
+}
+
+#[test]
+fn tiers_that_may_cost_more_are_seen() {
+    for (tier, dear) in
+        [("auto", true), ("priority", true), ("new", true), ("default", false), ("flex", false)]
+    {
+        assert_eq!(chat(&format!(r#","service_tier":"{tier}""#)).unwrap().exposure.any_tier, dear, "{tier}");
+    }
+    assert!(chat(r#","speed":"fast""#).unwrap().exposure.any_tier);
+    assert!(chat(r#","modalities":["text","audio"]"#).unwrap().exposure.media);
+}
+
+#[test]
+fn faults_name_their_field() {
+    for (members, field) in [
+        (r#","stream":1"#, "stream"),
+        (r#","stream":"true""#, "stream"),
+        (r#","stream_options":true"#, "stream_options"),
+        (r#","stream_options":{"include_usage":1}"#, "stream_options.include_usage"),
+        (r#","n":0"#, "n"),
+        (r#","n":-1"#, "n"),
+        (r#","n":1.0"#, "n"),
+        (r#","n":"2""#, "n"),
+        (r#","max_tokens":-1"#, "max_tokens"),
+        (r#","max_tokens":1e3"#, "max_tokens"),
+        (r#","max_tokens":1.5"#, "max_tokens"),
+        (r#","max_completion_tokens":99999999999999999999"#, "max_completion_tokens"),
+        (r#","service_tier":1"#, "service_tier"),
+    ] {
+        match chat(members) {
+            Err(RequestError::Field { field: found, .. }) => assert_eq!(found, field),
+            other => panic!("{members}: {other:?}"),
+        }
+    }
+    for model in ["7", "[\"gpt-4\"]", "{}", "true", "\"\\ud800\""] {
+        let found = read(&format!(r#"{{"model":{model},"messages":[]}}"#));
+        assert_eq!(found, Err(RequestError::Field { field: "model", expected: "a string" }), "{model}");
+    }
+    assert_eq!(read(r#"{"model":null,"messages":[]}"#).unwrap().model, None);
+    for body in ["", "[]", "null", "{", "{}{}", "\u{feff}{}"] {
+        assert_eq!(read(body), Err(RequestError::NotAnObject), "{body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_facts_or_an_error(body: Vec<u8>) {
+        let _ = RequestFacts::from_slice(&body, None);
+    }
+
+    #[test]
+    fn any_members_are_facts_or_an_error(name in "(messages|input|prompt|tools|n|stream|model)", json in "[\\[\\]{}\",:a0 ]{0,12}") {
+        let _ = read(&format!("{{\"{name}\":{json}}}"));
+    }
+}
