@@ -1,7 +1,7 @@
 //! May this owner use so much more? Reservations, extensions, and why they are refused.
 
 use super::hold::Hold;
-use super::step::{Change, Moved, Owner, Part, Row};
+use super::step::{Change, Moved, Owner, Part, Row, for_each_meter};
 use super::window::{Window, Windows};
 use super::{Limits, Meter, Usage};
 
@@ -22,9 +22,9 @@ pub struct Party<'a> {
 /// so that a spent budget refuses a call that says nothing of its cost.
 #[inline]
 pub fn reserve(owner: u8, party: &Party<'_>, estimate: Usage) -> Part {
-    Meter::ALL.map(|meter| {
+    for_each_meter(|meter| {
         let (held, cap) = (estimate.on(meter), party.limits.cap(meter).unwrap_or(i128::MAX));
-        let bound = if held == 0 { cap.saturating_sub(1) } else { cap };
+        let bound = if held == 0 { cap.wrapping_sub(1) } else { cap };
         set_aside(owner, party, meter, held, bound)
     })
 }
@@ -32,7 +32,7 @@ pub fn reserve(owner: u8, party: &Party<'_>, estimate: Usage) -> Part {
 /// What sets `more` aside beyond what `hold` has. A meter that has something and is asked for nothing more is not asked
 /// again.
 pub fn extend(owner: u8, party: &Party<'_>, hold: &Hold, more: Usage) -> Part {
-    Meter::ALL.map(|meter| {
+    for_each_meter(|meter| {
         let cap = party.limits.cap(meter).unwrap_or(i128::MAX);
         let bound = match (hold.held(meter), more.on(meter)) {
             (0, 0) => cap.saturating_sub(1),
@@ -97,5 +97,5 @@ pub fn refusal(changes: &[Change], rows: &[Moved]) -> Option<Refusal> {
 /// Whether `usage` would be admitted with the meters as they stand in `rows`: what a grant of less than was asked for
 /// is measured with, before it is reserved.
 pub fn fits(party: &Party<'_>, rows: &[Row], usage: Usage) -> bool {
-    reserve(0, party, usage).iter().zip(rows).all(|(change, row)| change.apply(*row).is_some())
+    reserve(0, party, usage).iter().zip(rows).all(|(change, row)| change.is_admitted(row))
 }

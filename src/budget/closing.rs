@@ -1,7 +1,7 @@
 //! What became of a call: settle, release, drop, lapse, record. Facts are never refused.
 
 use super::hold::{Hold, Phase};
-use super::step::{Alarm, Change, Moved, Part};
+use super::step::{Alarm, Change, Moved, Part, for_each_meter};
 use super::window::Windows;
 use super::{Limits, Meter, Threshold, Usage};
 use crate::time::Timestamp;
@@ -16,7 +16,7 @@ pub fn closed(hold: &Hold, phase: Phase, usage: Usage) -> Hold {
 /// that were pinned for it when the hold was made. `limits` are its present ones: they decide who is told of a charge.
 #[inline]
 pub fn close(owner: u8, windows: Windows, hold: &Hold, after: &Hold, limits: &Limits) -> Part {
-    Meter::ALL.map(|meter| {
+    for_each_meter(|meter| {
         let used = after.charged(meter).wrapping_sub(hold.charged(meter));
         let held = after.held(meter).wrapping_sub(hold.held(meter));
         let alarm = if used > 0 { alarm(limits, meter) } else { None };

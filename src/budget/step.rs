@@ -22,6 +22,13 @@ pub const MAX_OWNERS: usize = 4;
 /// What a step changes for one owner: each of its meters, in the order of [`Meter::ALL`].
 pub type Part = [Change; Meter::ALL.len()];
 
+// Unrolled: each meter's change is worked out with the meter known.
+#[inline]
+pub(super) fn for_each_meter(change: impl Fn(Meter) -> Change) -> Part {
+    let [first, second, third] = Meter::ALL;
+    [change(first), change(second), change(third)]
+}
+
 /// Whose meters are counted: a key, and later its team.
 #[derive(Debug)]
 pub struct Owner {
@@ -163,20 +170,31 @@ pub enum Outcome {
 }
 
 impl Change {
-    /// The row after this change, and whether it told the alarm; `None` if the bound refuses it. The whole of an
-    /// engine's arithmetic.
+    /// Whether the bound lets this change happen to `row`.
     #[inline]
-    pub fn apply(&self, row: Row) -> Option<Moved> {
+    pub fn is_admitted(&self, row: &Row) -> bool {
         // An amount is below 2^74, so it takes 2^53 calls on one row to leave an i128: these sums do not wrap.
         let used = row.used.wrapping_add(self.used);
-        let held = row.held.wrapping_add(self.held);
-        if used.wrapping_add(held) > self.bound {
-            return None;
-        }
-        let mark = self
-            .alarm
-            .and_then(|alarm| if used >= alarm.at { row.marks.with(alarm.threshold) } else { None });
-        Some(Moved { row: Row { used, held, marks: mark.unwrap_or(row.marks) }, told: mark.is_some() })
+        used.wrapping_add(row.held).wrapping_add(self.held) <= self.bound
+    }
+
+    /// Makes this change to `row`, and answers whether it told the alarm. With [`Change::is_admitted`], the whole of an
+    /// engine's arithmetic.
+    #[inline]
+    pub fn carry_out(&self, row: &mut Row) -> bool {
+        row.used = row.used.wrapping_add(self.used);
+        row.held = row.held.wrapping_add(self.held);
+        self.alarm.is_some_and(|alarm| row.used >= alarm.at && row.tell(alarm.threshold))
+    }
+}
+
+impl Row {
+    // Marks the threshold; false if it was told before.
+    #[cold]
+    fn tell(&mut self, threshold: Threshold) -> bool {
+        let marked = self.marks.with(threshold);
+        self.marks = marked.unwrap_or(self.marks);
+        marked.is_some()
     }
 }
 

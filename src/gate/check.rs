@@ -156,7 +156,7 @@ impl Gate {
         let rules = [Rule::DailySpend, Rule::MonthlySpend, Rule::DailyTokens];
         for ((change, moved), rule) in changes.iter().zip(&moved).zip(rules) {
             let note = meter_note(change.meter, &moved.row, limits.cap(change.meter), change.held);
-            checks.push(Check { rule, passed: change.apply(moved.row).is_some(), note });
+            checks.push(Check { rule, passed: change.is_admitted(&moved.row), note });
         }
         match refusal(&changes, &moved) {
             None => Ok(()),

@@ -21,9 +21,10 @@ pub use terms::{Account, Closed, Closing, Lapse, NewHold, NotReserved, OnLapse, 
 ///
 /// 1. If the hold's revision is not `step.expected` (0: no such hold), answer [`Outcome::Unexpected`].
 /// 2. If `step.most_live` is told and the first owner has that many live holds, answer [`Outcome::Crowded`].
-/// 3. Put every change's row through [`Change::apply`](crate::budget::Change::apply); a row never written is zero. If
-///    any is `None`, change nothing, write the rows as they stand to `rows`, and answer [`Outcome::Refused`].
-/// 4. Otherwise store the rows and `step.becomes`, write the results to `rows`, and answer [`Outcome::Taken`].
+/// 3. Ask every change whether its row [`is_admitted`](crate::budget::Change::is_admitted); a row never written is zero.
+///    If any is not, change nothing, write the rows as they stand to `rows`, and answer [`Outcome::Refused`].
+/// 4. Otherwise [`carry_out`](crate::budget::Change::carry_out) every change, store the rows and `step.becomes`, write
+///    what the rows became to `rows`, and answer [`Outcome::Taken`].
 ///
 /// A row is never reset: another window is another row. Keep the rows of the last two windows, and those that a hold
 /// which is still open was pinned to. Live holds are kept; of resolved ones a bounded number for each owner, oldest

@@ -37,21 +37,15 @@ pub(super) fn apply(
     }
 
     let mut fits = true;
-    for (change, moved) in step.changes.iter().zip(rows.iter_mut()) {
+    for change in step.changes {
         let row = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?.open(change)?;
-        match change.apply(*row) {
-            Some(next) => *moved = next,
-            None => fits = false,
-        }
+        fits &= change.is_admitted(row);
     }
-    for (change, moved) in step.changes.iter().zip(rows.iter_mut()) {
+    for (change, moved) in step.changes.iter().zip(rows) {
         let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
         let row = account.rows.get_mut(change.meter, change.window.start).ok_or_else(no_row)?;
-        if fits {
-            *row = moved.row;
-        } else {
-            *moved = Moved { row: *row, told: false };
-        }
+        moved.told = fits && change.carry_out(row);
+        moved.row = *row;
     }
     if !fits {
         return Ok(Outcome::Refused);
