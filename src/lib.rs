@@ -1,5 +1,4 @@
-//! API keys, model allowlists and exact budgets for LLM gateways, enforced in the gateway's own process.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,
@@ -25,8 +24,10 @@ pub mod wire;
 
 pub use budget::{Money, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use gate::{Error, Gate, Permit, Request, Settlement};
+pub use gate::{Alert, Error, Gate, NewKey, Permit, Request, Settlement, after_fork};
 pub use id::{KeyId, KeyIdError};
 pub use key::{Key, KeyEdit, KeySpec, Secret};
+pub use ledger::Ledger;
+pub use store::Store;
 pub use time::{Timestamp, TimestampError};
-pub use wire::{Denial, Reason};
+pub use wire::{Denial, PriceBook, Reason};

@@ -137,6 +137,8 @@ impl Gate {
     ) -> Result<Arc<Key>, Error> {
         const ATTEMPTS: usize = 8;
         let now = self.core.clock.now();
+        // What others did to the record counts, however recent.
+        self.core.refresher.catch_up(&self.core, now)?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let key = self.key(id)?;

@@ -205,11 +205,16 @@ impl Permit {
     }
 
     fn end(&mut self, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
-        let settlement = if self.is_degraded() && self.stage != Stage::Ended {
-            self.core.record(&self.subject, NewHold { id: self.hold.id, estimate: usage, fingerprint: 1 })?
+        if self.stage == Stage::Ended {
+            return Err(Error::AlreadySettled(Box::new(Settlement::first(&self.hold))));
+        }
+        let settlement = if self.is_degraded() {
+            let new = NewHold { id: self.hold.id, estimate: usage, fingerprint: 1 };
+            self.core.record(&self.subject, new)?
         } else {
             self.core.close(&self.subject, &self.hold, phase, usage)?
         };
+        self.hold.usage = usage;
         self.stage = Stage::Ended;
         Ok(settlement)
     }

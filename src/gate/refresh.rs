@@ -80,6 +80,11 @@ impl Refresher {
         self.ask(core, &mut known, now).is_ok()
     }
 
+    /// Asks now if there is anybody else who writes.
+    pub(super) fn catch_up(&self, core: &Core, now: Timestamp) -> Result<(), StoreError> {
+        if self.shared { self.refresh(core, now) } else { Ok(()) }
+    }
+
     /// Asks now.
     pub(super) fn refresh(&self, core: &Core, now: Timestamp) -> Result<(), StoreError> {
         self.ask(core, &mut self.known.lock(), now)

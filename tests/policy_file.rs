@@ -1,0 +1,138 @@
+//! A gate over a policy file: read, read again, and never half.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use enclava_keys::key::Peppers;
+use enclava_keys::store::PolicyFile;
+use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request};
+
+const ALICE: &str = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
+const BOB: &str = "en_00112233445566778899aabbccddeeff";
+
+struct Scene {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    clock: Arc<ManualClock>,
+}
+
+impl Scene {
+    fn new(keys: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.json");
+        let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+        let scene = Self { _folder: folder, path, clock };
+        scene.write(keys);
+        scene
+    }
+
+    // As an operator should: a new file, moved over the old one.
+    fn write(&self, keys: &str) {
+        let next = self.path.with_extension("next");
+        fs::write(&next, format!(r#"{{"version": 1, "keys": [{keys}]}}"#)).unwrap();
+        fs::rename(next, &self.path).unwrap();
+    }
+
+    fn open(&self) -> Gate {
+        let url = format!("file://{}", self.path.display());
+        Gate::builder().clock(self.clock.clone()).open(&url).unwrap()
+    }
+}
+
+fn record(id: &str, secret: &str, more: &str) -> String {
+    let hash = Peppers::none().hash(secret.as_bytes());
+    format!(r#"{{"id": "{id}", "name": "{id}", "key_hash": "{hash}"{more}}}"#)
+}
+
+#[test]
+fn keys_come_from_the_file_and_budgets_outlive_a_reload() {
+    let scene = Scene::new(&record("alice", ALICE, r#", "daily_spend_limit": 1"#));
+    let gate = scene.open();
+    let id = "alice".parse().unwrap();
+    gate.authorize(&Request::new(ALICE))
+        .unwrap()
+        .settle(enclava_keys::Usage::new("0.75".parse().unwrap(), 1))
+        .unwrap();
+    scene.write(&format!(
+        "{}, {}",
+        record("alice", ALICE, r#", "daily_spend_limit": 2"#),
+        record("bob", BOB, "")
+    ));
+    scene.clock.advance(Duration::from_secs(1));
+    assert!(gate.verify(BOB).is_ok(), "the new key works within the refresh interval");
+    let today = gate.usage(&id).unwrap().daily_spend;
+    assert_eq!((today.used.to_string(), today.limit.unwrap().to_string()), ("$0.75".into(), "$2.00".into()));
+}
+
+#[test]
+fn a_key_that_left_the_file_is_unknown() {
+    let scene = Scene::new(&format!("{}, {}", record("alice", ALICE, ""), record("bob", BOB, "")));
+    let gate = scene.open();
+    scene.write(&record("bob", BOB, ""));
+    gate.refresh().unwrap();
+    assert_eq!(gate.verify(ALICE).unwrap_err().reason(), Reason::UnknownKey);
+    assert!(gate.verify(BOB).is_ok());
+}
+
+#[test]
+fn a_broken_file_keeps_the_last_good_one_in_force() {
+    let scene = Scene::new(&record("alice", ALICE, ""));
+    let gate = scene.open();
+    for broken in [
+        record("alice", ALICE, r#", "daily_limit": 1"#),
+        format!("{}, {}", record("alice", ALICE, ""), record("alice", BOB, "")),
+        "{".to_owned(),
+    ] {
+        scene.write(&broken);
+        assert!(matches!(gate.refresh(), Err(Error::InvalidRecord(_))), "{broken}");
+        assert!(gate.verify(ALICE).is_ok());
+    }
+    fs::write(&scene.path, "").unwrap();
+    assert!(gate.refresh().is_err(), "an empty file is not a file without keys");
+    assert!(gate.verify(ALICE).is_ok());
+    assert!(gate.stats().refresh_failures >= 4);
+}
+
+#[test]
+fn there_is_no_gate_without_a_good_file() {
+    let missing = Gate::open("file:///nowhere/policy.json").unwrap_err();
+    assert!(matches!(&missing, Error::Ledger(_)), "{missing}");
+    let scene = Scene::new(&record("alice", ALICE, r#", "alert_threshold": 80"#));
+    let invalid = Gate::open(&format!("file://{}", scene.path.display())).unwrap_err();
+    assert!(invalid.to_string().contains("/keys/0/alert_threshold"), "{invalid}");
+}
+
+#[test]
+fn keys_are_edited_in_the_file_alone() {
+    let scene = Scene::new(&record("alice", ALICE, ""));
+    let gate = scene.open();
+    assert!(matches!(gate.create_key(&KeySpec::new("x")), Err(Error::Conflict(_))));
+    assert!(matches!(gate.revoke_key(&"alice".parse().unwrap()), Err(Error::Conflict(_))));
+    assert!(gate.verify(ALICE).is_ok(), "what could not be kept is not in force either");
+}
+
+#[test]
+fn a_reload_tells_what_it_widened_and_may_refuse_to() {
+    let narrow = record("alice", ALICE, r#", "allowed_models": ["gpt-4"]"#);
+    let scene = Scene::new(&narrow);
+    let file = Arc::new(PolicyFile::at(&scene.path));
+    let gate = Gate::builder().store(file.clone()).open("memory:").unwrap();
+    scene.write(&record("alice", ALICE, ""));
+    gate.refresh().unwrap();
+    let widened = file.last_reload().unwrap().widened;
+    assert_eq!(widened, [("alice".parse().unwrap(), vec!["allowed_models"])]);
+
+    scene.write(&narrow);
+    let strict = Arc::new(PolicyFile::at(&scene.path).refuse_widening());
+    let gate = Gate::builder().store(strict).open("memory:").unwrap();
+    scene.write(&record("alice", ALICE, ""));
+    assert!(gate.refresh().unwrap_err().to_string().contains("would widen alice"));
+    assert_eq!(
+        gate.authorize(&Request::new(ALICE).model("gpt-5")).unwrap_err().reason(),
+        Reason::ModelNotAllowed
+    );
+}
