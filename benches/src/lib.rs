@@ -1,4 +1,6 @@
-//! What the benches share: how long to measure, how to measure two threads, and cheap random numbers.
+//! What the benches share: how long to measure, how to measure two threads, cheap random numbers, and gates with many keys.
+
+pub mod keys;
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, fmt, fs, io};
 
 use serde_json::Value;
 
@@ -11,9 +11,31 @@ use serde_json::Value;
 enum Goal {
     AtMost(f64),
     AtLeast(f64),
+    /// Nothing was promised: the ratio is worth knowing.
+    None,
 }
 
-/// One promise: a ratio of measurements. To add one, measure it in `benches/` and describe it here.
+impl Goal {
+    fn is_met(&self, ratio: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => ratio <= *bound,
+            Self::AtLeast(bound) => ratio >= *bound,
+            Self::None => true,
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(bound) => write!(f, "<= {bound}"),
+            Self::AtLeast(bound) => write!(f, ">= {bound}"),
+            Self::None => Ok(()),
+        }
+    }
+}
+
+/// One comparison: a ratio of measurements. To add one, measure it in `benches/` and describe it here.
 struct Row {
     work: &'static str,
     goal: Goal,
@@ -22,22 +44,67 @@ struct Row {
 
 const ROWS: &[Row] = &[
     Row {
-        work: "one hot key: the sum of its parts",
-        goal: Goal::AtMost(1.5),
+        work: "verify alone, one hot key: SHA-256, one lookup, one clock",
+        goal: Goal::None,
         ratio: |m| {
-            let parts = ["floor/sha256", "floor/lookup/1", "floor/two-locks", "floor/two-clocks"];
-            Some(m.of("gate/hot")? / parts.iter().map(|part| m.of(part)).sum::<Option<f64>>()?)
+            let parts = m.sum(&["floor/sha256", "floor/lookup/1"])? + m.of("floor/two-clocks")? / 2.0;
+            Some(m.of("gate/verify")? / parts)
         },
     },
     Row {
-        work: "100 k keys: their cache misses alone",
-        goal: Goal::AtMost(2.0),
-        ratio: |m| Some(m.of("gate/100k")? / m.of("floor/misses/100k")?),
+        work: "the whole job, one hot key: the sum of its parts",
+        goal: Goal::AtMost(1.5),
+        ratio: |m| Some(m.of("gate/hot")? / m.parts()?),
     },
     Row {
-        work: "1 M keys: their cache misses alone",
+        work: "  over 10 k keys: their cache misses alone",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/10k", "floor/misses/10k"),
+    },
+    Row {
+        work: "  over 100 k keys: their cache misses alone",
         goal: Goal::AtMost(2.0),
-        ratio: |m| Some(m.of("gate/1M")? / m.of("floor/misses/1M")?),
+        ratio: |m| m.ratio("gate/100k", "floor/misses/100k"),
+    },
+    Row {
+        work: "  over 1 M keys: their cache misses alone",
+        goal: Goal::AtMost(2.0),
+        ratio: |m| m.ratio("gate/1M", "floor/misses/1M"),
+    },
+    Row {
+        work: "  over 100 k keys: misses and the parts",
+        goal: Goal::None,
+        ratio: |m| Some(m.of("gate/100k")? / (m.of("floor/misses/100k")? + m.parts()?)),
+    },
+    Row {
+        work: "  over 1 M keys: misses and the parts",
+        goal: Goal::None,
+        ratio: |m| Some(m.of("gate/1M")? / (m.of("floor/misses/1M")? + m.parts()?)),
+    },
+    Row {
+        work: "  with a request id: without one",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/hot/request-id", "gate/hot"),
+    },
+    Row {
+        work: "  1000 other calls in flight: none",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/in-flight", "gate/hot"),
+    },
+    Row {
+        work: "  1000 in flight and a request id: none in flight",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/in-flight/request-id", "gate/hot/request-id"),
+    },
+    Row {
+        work: "  10 000 models on the allowlist: 2 models",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/10k-models", "gate/hot"),
+    },
+    Row {
+        work: "  priced from its bodies: estimated by the caller",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/body", "gate/hot"),
     },
     Row {
         work: "two threads on one key: one thread",
@@ -53,18 +120,54 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        work: "denied, unknown key: the whole job",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/denied/unknown-key", "gate/hot"),
+    },
+    Row {
+        work: "denied, model: the whole job",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/denied/model", "gate/hot"),
+    },
+    Row {
+        work: "denied, budget: the whole job",
+        goal: Goal::None,
+        ratio: |m| m.ratio("gate/denied/budget", "gate/hot"),
+    },
+    Row {
         work: "times as fast as limitador, reserve and commit",
         goal: Goal::AtLeast(40.0),
-        ratio: |m| Some(m.of("limitador/reserve-and-commit")? / m.of("gate/hot")?),
+        ratio: |m| m.ratio("limitador/reserve-and-commit", "gate/hot"),
+    },
+    Row { work: "1 M keys, idle: bytes a key", goal: Goal::AtMost(400.0), ratio: |m| m.of("memory/idle/B") },
+    Row { work: "  each used once: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-once/B") },
+    Row { work: "  each used often: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-often/B") },
+    Row {
+        work: "150 k keys of a policy file: bytes a key",
+        goal: Goal::None,
+        ratio: |m| m.of("memory/policy-file/B"),
     },
 ];
 
-/// The median of each measurement in nanoseconds, by its name.
+/// The median of each measurement by its name: in nanoseconds, or in the unit that ends the name.
 struct Medians(BTreeMap<String, f64>);
 
 impl Medians {
     fn of(&self, name: &str) -> Option<f64> {
         self.0.get(name).copied()
+    }
+
+    fn sum(&self, names: &[&str]) -> Option<f64> {
+        names.iter().map(|name| self.of(name)).sum()
+    }
+
+    fn ratio(&self, name: &str, floor: &str) -> Option<f64> {
+        Some(self.of(name)? / self.of(floor)?)
+    }
+
+    /// What one request is made of, each part by itself.
+    fn parts(&self) -> Option<f64> {
+        self.sum(&["floor/sha256", "floor/lookup/1", "floor/two-locks", "floor/two-clocks"])
     }
 
     /// How many times the work of one thread two threads do in the same time.
@@ -94,27 +197,38 @@ fn json(path: PathBuf) -> io::Result<Value> {
 
 fn main() -> io::Result<()> {
     let directory = env::var_os("CRITERION_HOME").ok_or_else(|| io::Error::other("run `make bench`"))?;
+    let directory = Path::new(&directory);
     let mut medians = BTreeMap::new();
-    Medians::read(Path::new(&directory), &mut medians)?;
+    Medians::read(directory, &mut medians)?;
+    let memory = directory.join("memory.json");
+    if memory.exists() {
+        let sizes = json(memory)?;
+        let sizes = sizes.as_object().into_iter().flatten();
+        medians.extend(sizes.filter_map(|(name, size)| Some((name.clone(), size.as_f64()?))));
+    }
     let medians = Medians(medians);
 
-    println!("\n{:<50} {:>12}", "measured", "median");
-    for (name, nanoseconds) in &medians.0 {
-        println!("{name:<50} {nanoseconds:>9.1} ns");
+    println!("\n{:<58} {:>12}", "measured", "median");
+    for (name, median) in &medians.0 {
+        let (name, unit) = match name.rsplit_once('/') {
+            Some((name, unit @ ("B" | "ns"))) => (name, unit),
+            _ => (name.as_str(), "ns"),
+        };
+        println!("{name:<58} {median:>9.1} {unit}");
     }
-    println!("\n{:<50} {:>12} {:>10}", "promised", "ratio", "goal");
+    println!("\n{:<58} {:>12} {:>10}", "compared", "ratio", "goal");
     for Row { work, goal, ratio } in ROWS {
-        let (sign, bound) = match goal {
-            Goal::AtMost(bound) => ("<=", bound),
-            Goal::AtLeast(bound) => (">=", bound),
+        let (shown, kept) = match (ratio(&medians), goal) {
+            (None, _) => ("-".to_owned(), None),
+            (Some(ratio), goal) => (format!("{ratio:.2}"), Some(goal.is_met(ratio))),
         };
-        let (shown, verdict) = match (ratio(&medians), goal) {
-            (None, _) => ("-".to_owned(), "not measured"),
-            (Some(ratio), Goal::AtMost(bound)) if ratio <= *bound => (format!("{ratio:.2}"), "kept"),
-            (Some(ratio), Goal::AtLeast(bound)) if ratio >= *bound => (format!("{ratio:.2}"), "kept"),
-            (Some(ratio), _) => (format!("{ratio:.2}"), "MISSED"),
+        let verdict = match (kept, goal) {
+            (None, _) => "not measured",
+            (_, Goal::None) => "",
+            (Some(true), _) => "kept",
+            (Some(false), _) => "MISSED",
         };
-        println!("{work:<50} {shown:>12} {sign:>5} {bound:<4}  {verdict}");
+        println!("{work:<58} {shown:>12} {:>10}  {verdict}", goal.to_string());
     }
     Ok(())
 }
