@@ -178,13 +178,16 @@ impl Change {
         used.wrapping_add(row.held).wrapping_add(self.held) <= self.bound
     }
 
-    /// Makes this change to `row`, and answers whether it told the alarm. With [`Change::is_admitted`], the whole of an
-    /// engine's arithmetic.
+    /// Makes this change to `row`, and answers what it became. With [`Change::is_admitted`], the whole of an engine's
+    /// arithmetic.
     #[inline]
-    pub fn carry_out(&self, row: &mut Row) -> bool {
-        row.used = row.used.wrapping_add(self.used);
-        row.held = row.held.wrapping_add(self.held);
-        self.alarm.is_some_and(|alarm| row.used >= alarm.at && row.tell(alarm.threshold))
+    pub fn carry_out(&self, row: &mut Row) -> Moved {
+        let used = row.used.wrapping_add(self.used);
+        let held = row.held.wrapping_add(self.held);
+        let told = self.alarm.is_some_and(|alarm| used >= alarm.at && row.tell(alarm.threshold));
+        // Written twice from registers: a copy of what was just stored would wait for the store.
+        (row.used, row.held) = (used, held);
+        Moved { row: Row { used, held, marks: row.marks }, told }
     }
 }
 

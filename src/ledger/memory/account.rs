@@ -44,8 +44,7 @@ pub(super) fn apply(
     for (change, moved) in step.changes.iter().zip(rows) {
         let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
         let row = account.rows.get_mut(change.meter, change.window.start).ok_or_else(no_row)?;
-        moved.told = fits && change.carry_out(row);
-        moved.row = *row;
+        *moved = if fits { change.carry_out(row) } else { Moved { row: *row, told: false } };
     }
     if !fits {
         return Ok(Outcome::Refused);
