@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::{Core, Of, Subject, Tie, account, not_remembered};
+use super::core::{Of, Refused, Subject, Tie, account, not_remembered};
 use super::lane::Count;
 use super::open::Builder;
 use super::permit::Origin;
@@ -37,7 +37,8 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] to send.
     pub fn verify(&self, secret: &(impl AsRef<[u8]> + ?Sized)) -> Result<Arc<Key>, Denial> {
-        self.core.identify(secret.as_ref(), self.core.clock.now()).map_err(|denial| self.denied(denial, None))
+        let identified = self.core.identify(secret.as_ref(), self.core.clock.now());
+        identified.map(|subject| subject.key).map_err(|denial| self.denied(Refused::unknown(denial)))
     }
 
     /// Admits one call: the key is in force, its policy allows the request, and the estimate fits every budget and is now
@@ -46,13 +47,21 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] to send. The same limits always give the same answer, at any concurrency.
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Denial> {
+        let admitted =
+            self.core.sit_out(request.wait, |refused: &Refused| refused.may_pass, || self.attempt(request));
+        admitted.map_err(|refused| self.denied(refused))
+    }
+
+    #[inline]
+    fn attempt(&self, request: &Request<'_>) -> Result<Permit, Refused> {
         let now = self.core.clock.now();
-        let key = self.core.identify(request.secret, now).map_err(|denial| self.denied(denial, None))?;
-        key.policy()
+        let subject = self.core.identify(request.secret, now).map_err(Refused::unknown)?;
+        subject
+            .key
+            .policy()
             .check(&request.facts())
-            .map_err(|refusal| self.denied(policy_denial(refusal, request.model), Some(&key)))?;
-        let asked = Admission { body: None, estimate: request.estimate, now };
-        self.admit(&key, request, asked).map_err(|denial| self.denied(denial, Some(&key)))
+            .map_err(|refusal| Refused::of(&subject.key, policy_denial(refusal, request.model)))?;
+        self.admit(subject, request, Admission { body: None, estimate: request.estimate, now })
     }
 
     /// The models of `models` that the key may use, in their order.
@@ -90,13 +99,13 @@ impl Gate {
     /// # Errors
     /// [`Error::NotFound`] without such a key, [`Error::Conflict`] if the request id was used before, [`Error::Ledger`].
     pub fn record(&self, id: &KeyId, usage: Usage, request_id: Option<&str>) -> Result<Settlement, Error> {
-        let key = self.key(id)?;
+        let subject = self.subject(id)?;
         let new = match request_id {
-            None => self.core.ids.next(&self.core.lanes, key.owner().spread())?,
+            None => self.core.ids.next(&self.core.lanes, subject.spread())?,
             Some(request_id) => hold_ids::named(id, checked_request_id(request_id)?),
         };
         let new = NewHold { id: new, estimate: usage, fingerprint: u128::from(request_id.is_some()) };
-        self.core.record(&Subject::new(key, &self.core.directory), new)
+        self.core.record(&subject, new)
     }
 
     /// Where the budgets of a key stand now.
@@ -144,30 +153,34 @@ impl Gate {
     /// Sets the estimate aside for a request that passed the policy.
     pub(super) fn admit(
         &self,
-        key: &Arc<Key>,
+        subject: Subject,
         request: &Request<'_>,
         asked: Admission<'_>,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<Permit, Refused> {
         let core = &*self.core;
-        let owner = key.owner();
+        let (key, owner) = (&*subject.key, subject.key.owner());
         if let Some(id) = request.request_id {
-            checked_request_id(id)
-                .map_err(|_| Denial::conflict("a request_id must be 1 to 256 bytes long"))?;
+            checked_request_id(id).map_err(|_| {
+                Refused::of(key, Denial::conflict("a request_id must be 1 to 256 bytes long"))
+            })?;
         }
         let new = core.ids.hold_for(&core.lanes, owner, request, asked.estimate, asked.body);
-        let new = new.map_err(|error| Core::denial(&NotReserved::Failed(error), asked.now))?;
-        let (hold, origin) = match core.reserve(key, new, asked.now, request.wait) {
+        let new = new.map_err(|error| Refused::budget(key, &NotReserved::Failed(error), asked.now))?;
+        let (hold, origin) = match core.reserve(key, new, asked.now) {
             Ok(Reserved { hold, view: false }) => (hold, Origin::Reserved),
             Ok(Reserved { hold, view: true }) => (hold, Origin::View),
             Err(NotReserved::Failed(_)) if self.on_unavailable == OnUnavailable::Admit => {
                 (degraded(key, new, asked.now), Origin::Degraded)
             }
-            Err(refused) => return Err(Core::denial(&refused, asked.now)),
+            Err(refused) => return Err(Refused::budget(key, &refused, asked.now)),
         };
-        core.lanes.add(owner.spread(), Count::Admitted);
-        let tie = self.tie(owner.spread());
-        let subject = Subject::new(Arc::clone(key), &core.directory);
-        Ok(Permit::new(tie, subject, hold, request.model, origin))
+        let spread = owner.spread();
+        core.lanes.add(spread, Count::Admitted);
+        Ok(Permit::new(self.tie(spread), subject, hold, request.model, origin))
+    }
+
+    pub(super) fn subject(&self, id: &KeyId) -> Result<Subject, Error> {
+        Subject::of(&self.core.directory, id).ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
     }
 
     fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
@@ -177,19 +190,18 @@ impl Gate {
                 Closing::NotFound | Closing::Already(_) => not_remembered(permit),
             })
         };
-        if let Some(key) = self.core.directory.get(&permit.key) {
-            let hold = find(key.owner())?;
-            return self.core.close(&Subject::new(key, &self.core.directory), &hold, phase, usage);
+        if let Some(subject) = Subject::of(&self.core.directory, &permit.key) {
+            let hold = find(subject.key.owner())?;
+            return self.core.close(&subject, &hold, phase, usage);
         }
         // A key that was deleted meanwhile has no record; its calls in flight are still charged.
         let owner = Owner::new(permit.key.clone());
         self.core.close_for(&Of::nobody(&owner), &find(&owner)?, phase, usage)
     }
 
-    pub(super) fn denied(&self, denial: Denial, key: Option<&Key>) -> Denial {
-        let spread = key.map_or(0, |key| key.owner().spread());
-        self.core.lanes.add_denied(spread, denial.reason());
-        self.shown(denial)
+    pub(super) fn denied(&self, refused: Refused) -> Denial {
+        self.core.lanes.add_denied(refused.spread, refused.denial.reason());
+        self.shown(refused.denial)
     }
 
     /// The denial as this gate tells it.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::authorize::policy_denial;
-use super::core::{account, detail};
+use super::core::{Subject, account, detail};
 use super::{Gate, Request};
 use crate::budget::{Amount, Meter, Moved, Party, Row, refusal, reserve};
 use crate::key::Key;
@@ -104,11 +104,11 @@ impl Gate {
     fn walk(&self, request: &Request<'_>, now: Timestamp, checks: &mut Vec<Check>) -> Result<(), Denial> {
         let identified = self.core.identify(request.secret, now);
         let note = match &identified {
-            Ok(key) => format!("{} ({})", key.name(), key.id()),
+            Ok(Subject { key, .. }) => format!("{} ({})", key.name(), key.id()),
             Err(denial) => denial.message(),
         };
         checks.push(Check { rule: Rule::Key, passed: identified.is_ok(), note });
-        let key = identified?;
+        let key = identified?.key;
         Self::walk_policy(&key, request, checks)?;
         self.walk_meters(&key, request, now, checks)
     }

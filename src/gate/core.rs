@@ -18,6 +18,7 @@ use crate::budget::{
     Amount, Calendar, Crossing, Hold, Limits, Owner, PermitId, Phase, Refusal, Usage, Windows,
 };
 use crate::clock::Clock;
+use crate::id::KeyId;
 use crate::key::{Key, Peppers, State, check_shape};
 use crate::ledger::{Account, Books, Closing, Lapse, NewHold, NotReserved, Reserved};
 use crate::time::Timestamp;
@@ -62,17 +63,44 @@ impl Deref for Tie {
     }
 }
 
+/// A call that was not admitted.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) denial: Denial,
+    /// Of the key's owner, where there is a key.
+    pub(super) spread: u32,
+    /// Whether calls in flight are all that stands in the way.
+    pub(super) may_pass: bool,
+}
+
+impl Refused {
+    /// Of nobody known.
+    pub(super) fn unknown(denial: Denial) -> Self {
+        Self { denial, spread: 0, may_pass: false }
+    }
+
+    pub(super) fn of(key: &Key, denial: Denial) -> Self {
+        Self { denial, spread: key.owner().spread(), may_pass: false }
+    }
+
+    pub(super) fn budget(key: &Key, refused: &NotReserved, now: Timestamp) -> Self {
+        Self { may_pass: refused.is_transient(), ..Self::of(key, Core::denial(refused, now)) }
+    }
+}
+
 /// Whose call it is: the record that was in force when it was admitted.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) key: Arc<Key>,
-    // The state of the directory then: while it has not moved, the record is still in force.
+    // The state of the directory just before: while it has not moved, the record is still in force.
     edits: u64,
 }
 
 impl Subject {
-    pub(super) fn new(key: Arc<Key>, directory: &Directory) -> Self {
-        Self { edits: directory.edits(), key }
+    /// The key of this id. The state is read before the record: an edit in between is noticed, never missed.
+    pub(super) fn of(directory: &Directory, id: &KeyId) -> Option<Self> {
+        let edits = directory.edits();
+        directory.get(id).map(|key| Self { key, edits })
     }
 
     pub(super) fn spread(&self) -> u32 {
@@ -87,12 +115,13 @@ impl Core {
     }
 
     /// The key that `secret` belongs to, if it is in force at `now`: shape, digest, state.
-    pub(super) fn identify(&self, secret: &[u8], now: Timestamp) -> Result<Arc<Key>, Denial> {
+    pub(super) fn identify(&self, secret: &[u8], now: Timestamp) -> Result<Subject, Denial> {
         if secret.is_empty() {
             return Err(Denial::new(Reason::MissingKey));
         }
         check_shape(secret).map_err(|_| Denial::new(Reason::MalformedKey))?;
         self.refresher.keep_up(self, now)?;
+        let edits = self.directory.edits();
         let found = match self.find(secret, now) {
             None if self.refresher.look_again(self, now) => self.find(secret, now),
             found => found,
@@ -100,7 +129,7 @@ impl Core {
         let (key, retired) = found.ok_or_else(|| Denial::new(Reason::UnknownKey))?;
         let reason = match key.state_at(now) {
             _ if retired => Reason::SecretRetired,
-            State::Active => return Ok(key),
+            State::Active => return Ok(Subject { key, edits }),
             State::Revoked => Reason::KeyRevoked,
             State::Disabled => Reason::KeyDisabled,
             State::NotYetValid => Reason::KeyNotYetValid,
@@ -114,33 +143,33 @@ impl Core {
         self.peppers.digests(secret).find_map(|digest| self.directory.find(&digest, now))
     }
 
-    /// Sets an estimate aside, sitting out transient refusals for at most `wait`.
-    pub(super) fn reserve(
+    /// Tries until `attempt` succeeds, fails for good, or `wait` is over. Every attempt begins from the start, so that
+    /// what is admitted after a wait is admitted by the record in force then.
+    #[inline]
+    pub(super) fn sit_out<T, E>(
         &self,
-        key: &Arc<Key>,
-        new: NewHold,
-        now: Timestamp,
         wait: Duration,
-    ) -> Result<Reserved, NotReserved> {
+        may_pass: impl Fn(&E) -> bool,
+        mut attempt: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
         if wait.is_zero() {
-            return self.reserve_once(key, new, now);
+            return attempt();
         }
         let start = Instant::now();
         let waiter = self.waiting.enter();
-        let mut now = now;
         loop {
             let seen = waiter.turn();
-            let reserved = self.reserve_once(key, new, now);
+            let outcome = attempt();
             let left = wait.saturating_sub(start.elapsed());
-            if left.is_zero() || !matches!(&reserved, Err(refused) if refused.is_transient()) {
-                return reserved;
+            if left.is_zero() || !outcome.as_ref().is_err_and(&may_pass) {
+                return outcome;
             }
             waiter.wait(seen, left.min(GLANCE));
-            now = self.clock.now();
         }
     }
 
-    fn reserve_once(&self, key: &Key, new: NewHold, now: Timestamp) -> Result<Reserved, NotReserved> {
+    /// Sets an estimate aside.
+    pub(super) fn reserve(&self, key: &Key, new: NewHold, now: Timestamp) -> Result<Reserved, NotReserved> {
         let limits = key.limits();
         let mut lapses = Vec::new();
         let reserved = self.books.reserve(&[account(key, &limits)], new, now, &mut lapses);

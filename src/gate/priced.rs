@@ -1,9 +1,10 @@
 //! Calls that the gate prices itself: estimated from their request bodies, settled from what the model answers.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::authorize::{Admission, policy_denial};
-use super::core::account;
+use super::core::{Refused, Subject, account};
 use super::{Error, Gate, Permit, Request, Settlement};
 use crate::budget::{Money, Party, Usage, fits};
 use crate::key::Key;
@@ -33,29 +34,49 @@ impl Gate {
         body: &[u8],
         floor: Option<u64>,
     ) -> Result<Permit, Error> {
-        let now = self.core.clock.now();
-        let key = self.core.identify(request.secret, now).map_err(|denial| self.denied(denial, None))?;
         let kind = request.endpoint.and_then(|endpoint| RequestKind::from_path(path_of(endpoint)));
-        let facts = RequestFacts::from_slice(body, kind)
-            .map_err(|error| Error::invalid("body", error.to_string()))?;
+        let mut read = None;
+        let admitted = self.core.sit_out(request.wait, Unpriced::may_pass, || {
+            let now = self.core.clock.now();
+            let subject = self.core.identify(request.secret, now).map_err(Refused::unknown)?;
+            // Read once, and not for a stranger.
+            let facts = match &mut read {
+                Some(facts) => facts,
+                unread => unread.insert(RequestFacts::from_slice(body, kind).map_err(Unpriced::body)?),
+            };
+            Ok(self.attempt_priced(&subject, request, (body, facts), floor, now)?)
+        });
+        admitted.map_err(|error| match error {
+            Unpriced::Refused(refused) => self.denied(refused).into(),
+            Unpriced::Invalid(error) => error,
+        })
+    }
+
+    fn attempt_priced(
+        &self,
+        subject: &Subject,
+        request: &Request<'_>,
+        (body, facts): (&[u8], &RequestFacts),
+        floor: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Permit, Refused> {
+        let key = &*subject.key;
         let request = Request { model: facts.model.as_deref(), ..*request };
-        let denied = |denial| self.denied(denial, Some(&key));
         key.policy()
             .check(&request.facts())
-            .map_err(|refusal| denied(policy_denial(refusal, request.model)))?;
-        let prices = self.core.prices();
-        let estimate = estimate(&prices, &facts, &key)
-            .ok_or_else(|| denied(Denial::model(Reason::ModelNotPriced, request.model)))?;
+            .map_err(|refusal| Refused::of(key, policy_denial(refusal, request.model)))?;
+        let estimate = estimate(&self.core.prices(), facts, key)
+            .ok_or_else(|| Refused::of(key, Denial::model(Reason::ModelNotPriced, request.model)))?;
         let asked = Admission { body: Some(body), estimate: estimate.usage(), now };
-        let mut admitted = self.admit(&key, &request, asked);
+        let mut admitted = self.admit(subject.clone(), &request, asked);
         for _ in 0..ATTEMPTS {
-            let Err(denial) = &admitted else { break };
-            let (Some(floor), Some(_)) = (floor, denial.budget_detail()) else { break };
-            let Some(max_tokens) = self.affordable(&key, &estimate, floor, now) else { break };
+            let Err(refused) = &admitted else { break };
+            let (Some(floor), Some(_)) = (floor, refused.denial.budget_detail()) else { break };
+            let Some(max_tokens) = self.affordable(key, &estimate, floor, now) else { break };
             let less = Admission { estimate: estimate.usage_at(max_tokens), ..asked };
-            admitted = self.admit(&key, &request, less);
+            admitted = self.admit(subject.clone(), &request, less);
         }
-        let permit = admitted.map_err(denied)?;
+        let permit = admitted?;
         let max_tokens = estimate.largest_fit(0, |usage| within(usage, permit.estimate()));
         Ok(permit.priced(estimate, max_tokens.unwrap_or(0)))
     }
@@ -74,6 +95,28 @@ impl Gate {
         let rows = rows.ok()?;
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
         estimate.largest_fit(floor, |usage| fits(&party, &rows, usage))
+    }
+}
+
+// Why a request with a body was not admitted.
+enum Unpriced {
+    Refused(Refused),
+    Invalid(Error),
+}
+
+impl Unpriced {
+    fn body(error: impl Display) -> Self {
+        Self::Invalid(Error::invalid("body", error.to_string()))
+    }
+
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Refused(refused) if refused.may_pass)
+    }
+}
+
+impl From<Refused> for Unpriced {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
     }
 }
 
