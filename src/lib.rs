@@ -23,6 +23,10 @@ pub mod policy;
 pub mod store;
 pub mod wire;
 
+pub use budget::{Money, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use gate::{Error, Gate, Permit, Request, Settlement};
 pub use id::{KeyId, KeyIdError};
+pub use key::{Key, KeyEdit, KeySpec, Secret};
 pub use time::{Timestamp, TimestampError};
+pub use wire::{Denial, Reason};

@@ -2,8 +2,10 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    reason = "a test that overflows fails, as it should"
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
 )]
 
 #[path = "engines/suite.rs"]

@@ -32,6 +32,20 @@ pub struct Owner {
 
 static SPREAD: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 
+impl Clone for Owner {
+    fn clone(&self) -> Self {
+        Self { id: self.id.clone(), spread: self.spread, seat: AtomicU32::new(self.seat()) }
+    }
+}
+
+impl PartialEq for Owner {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Owner {}
+
 impl Owner {
     /// The owner named `id`.
     pub fn new(id: KeyId) -> Self {

@@ -1,1 +1,44 @@
 //! One request's way through the house: authorize, permit, settle.
+
+mod alerts;
+mod authorize;
+mod check;
+mod core;
+mod directory;
+mod error;
+mod fork;
+mod hold_ids;
+mod lane;
+mod manage;
+mod open;
+mod permit;
+mod priced;
+mod refresh;
+mod request;
+mod stats;
+
+use std::sync::Arc;
+
+use self::core::{Core, Tie};
+
+pub use alerts::Alert;
+pub use check::{Check, Decision, Rule};
+pub use error::Error;
+pub use fork::after_fork;
+pub use manage::NewKey;
+pub use open::{Builder, OnUnavailable};
+pub use permit::{Permit, Settlement};
+pub use priced::Stream;
+pub use request::Request;
+pub use stats::{Balance, Balances, Stats};
+
+/// The one object a gateway holds: it manages keys and authorizes requests.
+///
+/// A gate may be used from any threads at once. Permits outlive it safely: each keeps what it needs.
+#[derive(Debug)]
+pub struct Gate {
+    core: Arc<Core>,
+    // References to the core, spread for permits to count.
+    ties: Box<[Arc<Tie>]>,
+    on_unavailable: OnUnavailable,
+}

@@ -27,9 +27,24 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Its first eight bytes: enough to find it by, too few to know it by.
+    #[inline]
+    pub(crate) fn tag(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+
     /// All of its bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    fn to_hex(self) -> [u8; 64] {
+        let digit = |nibble: u8| nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 });
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        text
     }
 
     fn from_hex(text: &str) -> Option<Self> {
@@ -152,7 +167,7 @@ impl fmt::Display for SecretHash {
             None => f.write_str(PLAIN)?,
             Some(kid) => write!(f, "{PEPPERED}{kid}:")?,
         }
-        self.digest.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(str::from_utf8(&self.digest.to_hex()).unwrap_or_default())
     }
 }
 

@@ -149,6 +149,15 @@ impl Shown {
     }
 }
 
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Hint::new(Prefix::default(), *self) {
+            Some(hint) => hint.fmt(f),
+            None => f.write_str("…"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,8 @@ pub enum ClientIp<'a> {
 }
 
 impl ClientIp<'_> {
-    pub(super) fn address(self) -> Option<IpAddr> {
+    /// The address, mapped IPv4 as IPv4; `None` if it is not stated or cannot be read.
+    pub fn address(self) -> Option<IpAddr> {
         match self {
             Self::Unstated => None,
             Self::Address(address) => Some(address.to_canonical()),

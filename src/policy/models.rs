@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hashbrown::HashSet;
+
 use super::glob::Glob;
 use super::model_index::ModelIndex;
 use super::pattern::{ModelPattern, is_well_formed};
@@ -35,6 +37,9 @@ struct Many {
 }
 
 impl ModelRules {
+    /// The longest list that a key's record may hold.
+    pub const MAX_ENTRIES: usize = 10_000;
+
     /// Every model.
     pub fn any() -> Self {
         Self(Repr::Few(Box::default()))
@@ -61,6 +66,12 @@ impl ModelRules {
             Repr::Few(block) => block.first().is_some_and(|head| head & RESTRICTED != 0),
             Repr::Many(many) => many.restricted,
         }
+    }
+
+    /// Whether the allow list lets every model through, before any are denied.
+    pub fn allows_all(&self) -> bool {
+        let mut allowed = self.allowed().peekable();
+        allowed.peek().is_none() || allowed.any(|entry| entry == "*")
     }
 
     /// Whether a request for `model` may pass.
@@ -193,8 +204,20 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 fn distinct(entries: impl IntoIterator<Item = ModelPattern>) -> Box<[Box<str>]> {
-    let mut seen = hashbrown::HashSet::new();
-    entries.into_iter().map(ModelPattern::into_text).filter(|entry| seen.insert(entry.clone())).collect()
+    let entries = entries.into_iter().map(ModelPattern::into_text);
+    let mut distinct: Vec<Box<str>> = Vec::with_capacity(entries.size_hint().0);
+    let mut seen = HashSet::new();
+    for entry in entries {
+        // A short list is compared, since hashing it would cost more.
+        if distinct.len() == FEW {
+            seen.extend(distinct.iter().cloned());
+        }
+        let new = if distinct.len() < FEW { !distinct.contains(&entry) } else { seen.insert(entry.clone()) };
+        if new {
+            distinct.push(entry);
+        }
+    }
+    distinct.into()
 }
 
 fn compact(restricted: bool, allowed: &[Box<str>], denied: &[Box<str>]) -> Option<ModelRules> {
@@ -204,8 +227,12 @@ fn compact(restricted: bool, allowed: &[Box<str>], denied: &[Box<str>]) -> Optio
     if allowed.is_empty() && denied.is_empty() {
         return Some(ModelRules::any());
     }
-    let mut block = vec![u8::try_from(allowed.len()).ok()? | if restricted { RESTRICTED } else { 0 }];
-    for entry in allowed.iter().chain(denied) {
+    let texts = allowed.iter().chain(denied);
+    // Exact, since shrinking a block frees nothing with most allocators.
+    let size = texts.clone().fold(1_usize, |size, entry| size.saturating_add(1).saturating_add(entry.len()));
+    let mut block = Vec::with_capacity(size);
+    block.push(u8::try_from(allowed.len()).ok()? | if restricted { RESTRICTED } else { 0 });
+    for entry in texts {
         block.push(u8::try_from(entry.len()).ok()?);
         block.extend_from_slice(entry.as_bytes());
     }

@@ -3,7 +3,7 @@
 /// Whether `c` is white space, a control character or a format character (Unicode `Cc` and `Cf`): a trailing
 /// newline, a zero-width space, a direction mark.
 pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control() || c.is_whitespace() || is_format(c)
+    if c.is_ascii() { !c.is_ascii_graphic() } else { c.is_control() || c.is_whitespace() || is_format(c) }
 }
 
 // General category Cf of Unicode 16. The standard library does not know it, and a table crate for twenty ranges

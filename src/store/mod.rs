@@ -1,1 +1,79 @@
-//! Where key records live.
+//! Where key records live: the [`Store`] trait, the store in memory, and the policy file.
+
+mod file;
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::id::KeyId;
+use crate::key::{InvalidRecord, Key};
+
+pub use file::{PolicyFile, Reload};
+pub use memory::MemoryStore;
+
+/// A place that keeps key records.
+///
+/// The gate holds every record in memory and asks the store only for news, so a store may be slow. It judges nothing:
+/// records come to it valid and leave it as they were. Calls may come from any threads at once.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// What changed since `since`, the generation of an earlier answer; everything for `None`.
+    ///
+    /// # Errors
+    /// When the store cannot tell.
+    fn news(&self, since: Option<u64>) -> Result<News, StoreError>;
+
+    /// Keeps `key`. `replaces` is the revision of the record that it replaces, `None` for a new key.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the record kept is not of that revision, if a new key's id is taken, or if another key
+    /// has one of its secrets.
+    fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError>;
+
+    /// Removes the key of this id; false if there is none.
+    ///
+    /// # Errors
+    /// When the store cannot do so.
+    fn remove(&self, id: &KeyId) -> Result<bool, StoreError>;
+
+    /// Whether records may change without this gate: then it asks for news at least once in every refresh interval.
+    fn is_shared(&self) -> bool;
+}
+
+/// What changed in a store.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Names the state of the store after these changes.
+    pub generation: u64,
+    /// What it consists of.
+    pub changes: Changes,
+}
+
+/// How the records changed.
+#[derive(Debug, Clone)]
+pub enum Changes {
+    /// Not at all.
+    None,
+    /// These records were put, and these keys removed.
+    Some(Vec<Arc<Key>>, Vec<KeyId>),
+    /// These are all the records.
+    All(Vec<Arc<Key>>),
+}
+
+/// Why a store did not do as it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Somebody else changed the record first, or a name or a secret is taken.
+    #[error("{0}")]
+    Conflict(String),
+    /// The store cannot be written through the gate.
+    #[error("{0}")]
+    ReadOnly(String),
+    /// What is kept cannot be read as records.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRecord),
+    /// The store cannot answer: it is down, cut off, full or damaged.
+    #[error("the store cannot answer: {0}")]
+    Unavailable(String),
+}

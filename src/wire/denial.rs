@@ -31,6 +31,7 @@ pub(super) enum Detail {
     None,
     Ambiguous,
     NotBearer,
+    Conflict(&'static str),
     Model(Box<str>),
     Budget(Box<BudgetDetail>),
 }
@@ -95,6 +96,17 @@ impl Denial {
     pub fn budget(detail: BudgetDetail) -> Self {
         let reason = Reason::exceeded(detail.meter);
         Self { reason, hidden_amounts: false, detail: Detail::Budget(Box::new(detail)) }
+    }
+
+    /// A request id that stands for another request: the gateway's own mistake, and nothing was set aside. `what` says
+    /// which rule it breaks.
+    pub fn conflict(what: &'static str) -> Self {
+        Self { reason: Reason::InternalError, hidden_amounts: false, detail: Detail::Conflict(what) }
+    }
+
+    /// Whether a request id stands for another request.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.detail, Detail::Conflict(_))
     }
 
     /// Two different credentials in one request: using either would be a guess.

@@ -7,6 +7,9 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// The largest integer that every reader of JSON agrees on.
+pub(super) const LARGEST_COUNT: u64 = (1 << 53) - 1;
+
 /// What is wrong with a text that should be a JSON object or array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotThat;
@@ -59,6 +62,12 @@ pub(super) fn members<'a>(text: &'a str, visit: impl FnMut(&str, &'a str)) -> Re
 /// The text of a JSON string; `None` for any other value and for a string that is no Unicode text.
 pub(super) fn string(text: &str) -> Option<String> {
     serde_json::from_str(text).ok()
+}
+
+/// A plain integer from 0 to [`LARGEST_COUNT`]; `None` for any other value.
+pub(super) fn count(text: &str) -> Option<u64> {
+    // Of JSON's numbers, exactly the plain integers are `u64`s: `1.0`, `1e3` and `-1` are not.
+    text.parse().ok().filter(|&number| number <= LARGEST_COUNT)
 }
 
 pub(super) fn is_string(text: &str) -> bool {

@@ -20,6 +20,7 @@ pub(super) fn of(reason: Reason, detail: &Detail, hidden_amounts: bool) -> Strin
                               `Authorization: Bearer YOUR_API_KEY`."
                 .to_owned()
         }
+        Detail::Conflict(what) => format!("The gateway made a mistake: {what}."),
         Detail::None => plain(reason).to_owned(),
     }
 }

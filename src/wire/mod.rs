@@ -2,10 +2,16 @@
 
 mod bearer;
 mod body;
+mod catalogue;
 mod denial;
+mod estimate;
 mod json;
 mod message;
+mod price_error;
+mod price_file;
+mod prices;
 mod prompt;
+mod rates;
 mod reason;
 mod request;
 mod rewrite;
@@ -16,7 +22,12 @@ mod usage;
 
 pub use bearer::{BearerOptions, bearer};
 pub use body::Dialect;
+pub use catalogue::PriceReport;
 pub use denial::{BudgetDetail, Denial};
+pub use estimate::{Estimate, EstimateError};
+pub use price_error::{PriceError, PriceFault};
+pub use prices::{ModelPrice, PriceBook};
+pub use rates::TokenKind;
 pub use reason::{Reason, ReasonError};
 pub use request::{Exposure, InputBound, RequestError, RequestFacts, RequestKind};
 pub use rewrite::{Rewrite, dispatch_body};

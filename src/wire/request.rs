@@ -7,8 +7,6 @@ use super::tokens::ServiceTier;
 /// Deeper bodies are refused: no real request is, and readers behind the gateway may fail in their own ways.
 const DEPTH_LIMIT: u64 = 128;
 
-const LARGEST_COUNT: u64 = (1 << 53) - 1;
-
 /// The API that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -343,8 +341,7 @@ fn flag(text: Option<&str>, field: &'static str) -> Result<bool, RequestError> {
 fn count(text: Option<&str>, field: &'static str) -> Result<Option<u64>, RequestError> {
     let expected = RequestError::Field { field, expected: "an integer from 0 to 9007199254740991" };
     let Some(text) = text else { return Ok(None) };
-    let number: u64 = text.parse().map_err(|_| expected)?;
-    if number > LARGEST_COUNT { Err(expected) } else { Ok(Some(number)) }
+    json::count(text).map(Some).ok_or(expected)
 }
 
 pub(super) fn check_depth(depth: u64) -> Result<(), RequestError> {

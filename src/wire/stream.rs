@@ -8,8 +8,8 @@ use super::usage::{Anthropic, Counts, UsageError};
 /// Reads the usage out of a stream of server-sent events as it passes: OpenAI's chat, completions and responses, and
 /// Anthropic's messages, told apart event by event.
 ///
-/// Feed it what the client gets, in chunks of any size. It keeps at most two mebibytes, skips single lines that are
-/// longer than one, and copies nothing that comes in whole.
+/// Feed it what the client gets, in chunks of any size. It keeps no more than a line and an event, and skips
+/// those longer than a mebibyte.
 #[derive(Debug, Clone, Default)]
 pub struct StreamUsage {
     reader: SseReader,

@@ -3,9 +3,6 @@
 use super::json::{self, NotThat};
 use super::tokens::{ServiceTier, TokenUsage};
 
-// The largest integer that every JSON reader agrees on.
-const LARGEST_COUNT: u64 = (1 << 53) - 1;
-
 /// What a response says of the call that it answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -348,9 +345,7 @@ fn details<const N: usize>(
 
 fn count(text: Option<&str>, name: &'static str) -> Result<Option<u64>, UsageError> {
     let Some(text) = text else { return Ok(None) };
-    // Of JSON's numbers, exactly the plain integers are `u64`s: `1.0`, `1e3` and `-1` are not.
-    let number: u64 = text.parse().map_err(|_| UsageError::Count(name))?;
-    if number > LARGEST_COUNT { Err(UsageError::Count(name)) } else { Ok(Some(number)) }
+    json::count(text).map(Some).ok_or(UsageError::Count(name))
 }
 
 #[cfg(test)]
@@ -474,7 +469,7 @@ mod tests {
             assert_eq!(read(&body), Err(UsageError::Count("prompt_tokens")), "{count}");
         }
         let largest = r#"{"usage":{"prompt_tokens":9007199254740991}}"#;
-        assert_eq!(read(largest).unwrap().unwrap().input(), LARGEST_COUNT);
+        assert_eq!(read(largest).unwrap().unwrap().input(), json::LARGEST_COUNT);
     }
 
     #[test]

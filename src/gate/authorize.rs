@@ -1,0 +1,254 @@
+//! The way of one request: identify, check the policy, reserve, permit; and settling by name.
+
+use std::sync::Arc;
+
+use super::core::{Core, Of, Subject, Tie, account, not_remembered};
+use super::lane::Count;
+use super::open::Builder;
+use super::permit::Origin;
+use super::{Alert, Balances, Error, Gate, OnUnavailable, Permit, Request, Settlement, hold_ids};
+use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
+use crate::id::KeyId;
+use crate::key::Key;
+use crate::ledger::{Closing, NewHold, NotReserved, Reserved};
+use crate::policy::Refusal;
+use crate::time::Timestamp;
+use crate::wire::{Denial, Reason};
+
+const LONGEST_REQUEST_ID: usize = 256;
+
+impl Gate {
+    /// Opens a gate at `url` with the default settings; see [`Builder::open`] for what a URL may be.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder().open(url)
+    }
+
+    /// A gate to be set up.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The key that `secret` belongs to, if it is in force: its shape, its digest and its state are checked, its policy and
+    /// budget are not.
+    ///
+    /// # Errors
+    /// The [`Denial`] to send.
+    pub fn verify(&self, secret: &(impl AsRef<[u8]> + ?Sized)) -> Result<Arc<Key>, Denial> {
+        self.core.identify(secret.as_ref(), self.core.clock.now()).map_err(|denial| self.denied(denial, None))
+    }
+
+    /// Admits one call: the key is in force, its policy allows the request, and the estimate fits every budget and is now
+    /// set aside. Checked in this order; nothing is consumed unless all of it holds.
+    ///
+    /// # Errors
+    /// The [`Denial`] to send. The same limits always give the same answer, at any concurrency.
+    pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Denial> {
+        let now = self.core.clock.now();
+        let key = self.core.identify(request.secret, now).map_err(|denial| self.denied(denial, None))?;
+        key.policy()
+            .check(&request.facts())
+            .map_err(|refusal| self.denied(policy_denial(refusal, request.model), Some(&key)))?;
+        let asked = Admission { body: None, estimate: request.estimate, now };
+        self.admit(&key, request, asked).map_err(|denial| self.denied(denial, Some(&key)))
+    }
+
+    /// The models of `models` that the key may use, in their order.
+    ///
+    /// # Errors
+    /// The [`Denial`] to send if the key is not in force.
+    pub fn allowed_models<'a>(
+        &self,
+        secret: &(impl AsRef<[u8]> + ?Sized),
+        models: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<&'a str>, Denial> {
+        let key = self.verify(secret)?;
+        Ok(models.into_iter().filter(|model| key.models().permits(model)).collect())
+    }
+
+    /// Settles a permit by its name: from another worker, a callback, or after it was detached or dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is unknown or was resolved too long ago to be remembered, else as [`Permit::settle`].
+    pub fn settle(&self, permit: &PermitId, usage: Usage) -> Result<Settlement, Error> {
+        self.end(permit, Phase::Settled, usage)
+    }
+
+    /// Releases a permit by its name, as [`Permit::release`] does.
+    ///
+    /// # Errors
+    /// As [`Gate::settle`].
+    pub fn release(&self, permit: &PermitId) -> Result<(), Error> {
+        self.end(permit, Phase::Released, Usage::ZERO).map(drop)
+    }
+
+    /// Charges usage that was made elsewhere and never reserved, in the current windows. With a `request_id` the same
+    /// usage is never charged twice.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a key, [`Error::Conflict`] if the request id was used before, [`Error::Ledger`].
+    pub fn record(&self, id: &KeyId, usage: Usage, request_id: Option<&str>) -> Result<Settlement, Error> {
+        let key = self.key(id)?;
+        let new = match request_id {
+            None => self.core.ids.next(&self.core.lanes, key.owner().spread())?,
+            Some(request_id) => hold_ids::named(id, checked_request_id(request_id)?),
+        };
+        let new = NewHold { id: new, estimate: usage, fingerprint: u128::from(request_id.is_some()) };
+        self.core.record(&Subject::new(key, &self.core.directory), new)
+    }
+
+    /// Where the budgets of a key stand now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
+    pub fn usage(&self, id: &KeyId) -> Result<Balances, Error> {
+        let key = self.key(id)?;
+        let now = self.core.clock.now();
+        let limits = key.limits();
+        let mut lapses = Vec::new();
+        let rows = self.core.books.rows(account(&key, &limits), now, &mut lapses);
+        self.core.tell_lapses(&key, &limits, lapses);
+        Ok(Balances::new(&limits, key.calendar().windows(now), &rows?))
+    }
+
+    /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and if it panics
+    /// only its own alert is lost. Alerts wait for it in a bounded queue. A second callback replaces the first.
+    pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
+        self.core.alerts.on_alert(Arc::new(callback));
+    }
+
+    /// Takes at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept.
+    pub fn take_alerts(&self, most: usize) -> Vec<Alert> {
+        self.core.alerts.take(most)
+    }
+
+    /// Asks the store for news now, instead of within the refresh interval.
+    ///
+    /// # Errors
+    /// If the store cannot answer, or its records are not valid: those in force stay in force.
+    pub fn refresh(&self) -> Result<(), Error> {
+        Ok(self.core.refresher.refresh(&self.core, self.core.clock.now())?)
+    }
+
+    /// Waits until every alert was told and everything is where it is kept. Not to be called from an alert callback.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] if something could not be brought there.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.core.alerts.flush();
+        Ok(self.core.books.ledger().flush()?)
+    }
+
+    /// Sets the estimate aside for a request that passed the policy.
+    pub(super) fn admit(
+        &self,
+        key: &Arc<Key>,
+        request: &Request<'_>,
+        asked: Admission<'_>,
+    ) -> Result<Permit, Denial> {
+        let core = &*self.core;
+        let owner = key.owner();
+        if let Some(id) = request.request_id {
+            checked_request_id(id)
+                .map_err(|_| Denial::conflict("a request_id must be 1 to 256 bytes long"))?;
+        }
+        let new = core.ids.hold_for(&core.lanes, owner, request, asked.estimate, asked.body);
+        let new = new.map_err(|error| Core::denial(&NotReserved::Failed(error), asked.now))?;
+        let (hold, origin) = match core.reserve(key, new, asked.now, request.wait) {
+            Ok(Reserved { hold, view: false }) => (hold, Origin::Reserved),
+            Ok(Reserved { hold, view: true }) => (hold, Origin::View),
+            Err(NotReserved::Failed(_)) if self.on_unavailable == OnUnavailable::Admit => {
+                (degraded(key, new, asked.now), Origin::Degraded)
+            }
+            Err(refused) => return Err(Core::denial(&refused, asked.now)),
+        };
+        core.lanes.add(owner.spread(), Count::Admitted);
+        let tie = self.tie(owner.spread());
+        let subject = Subject::new(Arc::clone(key), &core.directory);
+        Ok(Permit::new(tie, subject, hold, request.model, origin))
+    }
+
+    fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
+        let find = |owner: &Owner| {
+            self.core.books.hold(owner, permit.hold).map_err(|closing| match closing {
+                Closing::Failed(error) => Error::Ledger(error),
+                Closing::NotFound | Closing::Already(_) => not_remembered(permit),
+            })
+        };
+        if let Some(key) = self.core.directory.get(&permit.key) {
+            let hold = find(key.owner())?;
+            return self.core.close(&Subject::new(key, &self.core.directory), &hold, phase, usage);
+        }
+        // A key that was deleted meanwhile has no record; its calls in flight are still charged.
+        let owner = Owner::new(permit.key.clone());
+        self.core.close_for(&Of::nobody(&owner), &find(&owner)?, phase, usage)
+    }
+
+    pub(super) fn denied(&self, denial: Denial, key: Option<&Key>) -> Denial {
+        let spread = key.map_or(0, |key| key.owner().spread());
+        self.core.lanes.add_denied(spread, denial.reason());
+        self.shown(denial)
+    }
+
+    /// The denial as this gate tells it.
+    pub(super) fn shown(&self, denial: Denial) -> Denial {
+        let denial = if self.core.look.hide_amounts { denial.with_hidden_amounts() } else { denial };
+        if self.core.look.hide_state { denial.with_hidden_state() } else { denial }
+    }
+
+    fn tie(&self, spread: u32) -> Arc<Tie> {
+        let place = usize::try_from(spread).unwrap_or(0).checked_rem(self.ties.len()).unwrap_or(0);
+        self.ties.get(place).map_or_else(|| Arc::new(Tie(Arc::clone(&self.core))), Arc::clone)
+    }
+}
+
+/// What is asked of the budget.
+#[derive(Clone, Copy)]
+pub(super) struct Admission<'a> {
+    /// The request's body, where that is what makes two requests the same.
+    pub(super) body: Option<&'a [u8]>,
+    pub(super) estimate: Usage,
+    pub(super) now: Timestamp,
+}
+
+/// The denial that a policy's refusal comes to.
+pub(super) fn policy_denial(refusal: Refusal, model: Option<&str>) -> Denial {
+    match refusal {
+        Refusal::EndpointNotAllowed => Denial::new(Reason::EndpointNotAllowed),
+        Refusal::PurposeNotAllowed => Denial::new(Reason::PurposeNotAllowed),
+        Refusal::ModelMissing => Denial::new(Reason::ModelMissing),
+        Refusal::ModelNotAllowed => Denial::model(Reason::ModelNotAllowed, model),
+        Refusal::IpNotAllowed { .. } => Denial::new(Reason::IpNotAllowed),
+    }
+}
+
+// What a call that nothing was set aside for is charged by, should the ledger answer again.
+fn degraded(key: &Key, new: NewHold, now: Timestamp) -> Hold {
+    Hold {
+        id: new.id,
+        revision: 0,
+        phase: Phase::Live,
+        usage: new.estimate,
+        expires_at: now,
+        windows: key.calendar().windows(now),
+        others: None,
+        fingerprint: new.fingerprint,
+        seat: 0,
+    }
+}
+
+fn checked_request_id(id: &str) -> Result<&str, Error> {
+    if (1..=LONGEST_REQUEST_ID).contains(&id.len()) {
+        return Ok(id);
+    }
+    Err(Error::invalid("request_id", format!("must be 1 to {LONGEST_REQUEST_ID} bytes long")))
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // Whoever must know that everything arrived calls `flush`.
+        let _ = self.core.books.ledger().flush();
+    }
+}

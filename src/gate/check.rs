@@ -1,0 +1,172 @@
+//! The dry run: what would be decided, and why.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::authorize::policy_denial;
+use super::core::{account, detail};
+use super::{Gate, Request};
+use crate::budget::{Amount, Meter, Moved, Party, Row, refusal, reserve};
+use crate::key::Key;
+use crate::time::Timestamp;
+use crate::wire::{Denial, Reason};
+
+/// One rule that a request has to pass, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// The secret is one, belongs to a key, and the key is in force.
+    Key,
+    /// The client's address.
+    Ip,
+    /// The endpoint.
+    Endpoint,
+    /// The purpose.
+    Purpose,
+    /// The model.
+    Model,
+    /// US dollars today.
+    DailySpend,
+    /// US dollars this month.
+    MonthlySpend,
+    /// LLM tokens today.
+    DailyTokens,
+}
+
+/// How a request fared with one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether it passed.
+    pub passed: bool,
+    /// What it compared, for the operator: it names no secret, but it names what the key may do.
+    pub note: String,
+}
+
+/// What [`Gate::authorize`] would answer, and every rule on the way. Nothing was consumed.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Decision {
+    denial: Option<Denial>,
+    checks: Vec<Check>,
+}
+
+impl Decision {
+    /// Whether the request would be admitted.
+    pub fn is_allowed(&self) -> bool {
+        self.denial.is_none()
+    }
+
+    /// Why not; `None` if it would be admitted.
+    pub fn reason(&self) -> Option<Reason> {
+        self.denial.as_ref().map(Denial::reason)
+    }
+
+    /// The denial that would be sent; `None` if the request would be admitted.
+    pub fn denial(&self) -> Option<&Denial> {
+        self.denial.as_ref()
+    }
+
+    /// Every rule that was tried, the refusing one last. The meters are told together.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+}
+
+/// A line for each rule.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for check in &self.checks {
+            let mark = if check.passed { "pass" } else { "FAIL" };
+            let rule = format!("{:?}", check.rule);
+            writeln!(f, "{mark}  {rule:<13} {}", check.note)?;
+        }
+        match &self.denial {
+            None => f.write_str("allowed"),
+            Some(denial) => write!(f, "denied: {} ({})", denial.reason(), denial.message()),
+        }
+    }
+}
+
+impl Gate {
+    /// What [`Gate::authorize`] would answer to `request` now, with every rule that it would pass and the one that would
+    /// refuse it. Consumes nothing, counts nothing, never waits.
+    pub fn check(&self, request: &Request<'_>) -> Decision {
+        let now = self.core.clock.now();
+        let mut checks = Vec::new();
+        let denial = self.walk(request, now, &mut checks).err().map(|denial| self.shown(denial));
+        Decision { denial, checks }
+    }
+
+    fn walk(&self, request: &Request<'_>, now: Timestamp, checks: &mut Vec<Check>) -> Result<(), Denial> {
+        let identified = self.core.identify(request.secret, now);
+        let note = match &identified {
+            Ok(key) => format!("{} ({})", key.name(), key.id()),
+            Err(denial) => denial.message(),
+        };
+        checks.push(Check { rule: Rule::Key, passed: identified.is_ok(), note });
+        let key = identified?;
+        Self::walk_policy(&key, request, checks)?;
+        self.walk_meters(&key, request, now, checks)
+    }
+
+    fn walk_policy(key: &Key, request: &Request<'_>, checks: &mut Vec<Check>) -> Result<(), Denial> {
+        let facts = request.facts();
+        for (rule, outcome) in [
+            (Rule::Ip, key.policy().check_ip(facts.ip)),
+            (Rule::Endpoint, key.policy().check_endpoint(facts.endpoint)),
+            (Rule::Purpose, key.policy().check_purpose(facts.purpose)),
+            (Rule::Model, key.policy().check_model(facts.model)),
+        ] {
+            let asked = match rule {
+                Rule::Ip => request.ip.address().map(|ip| ip.to_string()),
+                Rule::Endpoint => request.endpoint.map(str::to_owned),
+                Rule::Purpose => request.purpose.map(str::to_owned),
+                _ => request.model.map(str::to_owned),
+            };
+            let asked = asked.map_or("not stated".to_owned(), |asked| format!("{asked:?}"));
+            let note = format!(
+                "{asked}: {}",
+                if outcome.is_ok() { "may be used" } else { "not among what the key may use" }
+            );
+            checks.push(Check { rule, passed: outcome.is_ok(), note });
+            outcome.map_err(|refusal| policy_denial(refusal, request.model))?;
+        }
+        Ok(())
+    }
+
+    fn walk_meters(
+        &self,
+        key: &Key,
+        request: &Request<'_>,
+        now: Timestamp,
+        checks: &mut Vec<Check>,
+    ) -> Result<(), Denial> {
+        let limits = key.limits();
+        let mut lapses = Vec::new();
+        let rows = self.core.books.rows(account(key, &limits), now, &mut lapses);
+        self.core.tell_lapses(key, &limits, lapses);
+        let rows = rows.map_err(|_| Denial::new(Reason::LedgerUnavailable))?;
+        let moved = rows.map(|row| Moved { row, told: false });
+        let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
+        let changes = reserve(0, &party, request.estimate);
+        let rules = [Rule::DailySpend, Rule::MonthlySpend, Rule::DailyTokens];
+        for ((change, moved), rule) in changes.iter().zip(&moved).zip(rules) {
+            let note = meter_note(change.meter, &moved.row, limits.cap(change.meter), change.held);
+            checks.push(Check { rule, passed: change.apply(moved.row).is_some(), note });
+        }
+        match refusal(&changes, &moved) {
+            None => Ok(()),
+            Some(refusal) => Err(Denial::budget(detail(&refusal, now))),
+        }
+    }
+}
+
+fn meter_note(meter: Meter, row: &Row, cap: Option<i128>, asked: i128) -> String {
+    let show = |units| Amount::of(meter, units);
+    let limit = cap.map_or("no limit".to_owned(), |cap| format!("limit {}", show(cap)));
+    format!("used {}, held {}, asked {}, {limit}", show(row.used), show(row.held), show(asked))
+}

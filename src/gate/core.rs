@@ -1,0 +1,367 @@
+//! What a gate is made of, and what its permits need of it: identify, reserve, extend, close, tell.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::alerts::AlertDesk;
+use super::directory::Directory;
+use super::error::Error;
+use super::hold_ids::HoldIds;
+use super::lane::{Count, Lanes};
+use super::refresh::Refresher;
+use super::{Alert, Settlement};
+use crate::budget::{
+    Amount, Calendar, Crossing, Hold, Limits, Owner, PermitId, Phase, Refusal, Usage, Windows,
+};
+use crate::clock::Clock;
+use crate::key::{Key, Peppers, State, check_shape};
+use crate::ledger::{Account, Books, Closing, Lapse, NewHold, NotReserved, Reserved};
+use crate::time::Timestamp;
+use crate::wire::{BudgetDetail, Denial, PriceBook, Reason};
+
+/// How long a waiting call goes without looking again, when nobody wakes it.
+const GLANCE: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) directory: Directory,
+    pub(super) refresher: Refresher,
+    pub(super) books: Books,
+    pub(super) peppers: Peppers,
+    pub(super) lanes: Lanes,
+    pub(super) alerts: AlertDesk,
+    pub(super) ids: HoldIds,
+    pub(super) waiting: Waiting,
+    pub(super) look: Look,
+    pub(super) prices: RwLock<Arc<PriceBook>>,
+}
+
+/// How denials are told.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Look {
+    pub(super) hide_amounts: bool,
+    pub(super) hide_state: bool,
+}
+
+/// One of several references to the core, on a cache line of its own: a permit counts one up and down, and threads with
+/// different keys must not meet there.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Tie(pub(super) Arc<Core>);
+
+impl Deref for Tie {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+/// Whose call it is: the record that was in force when it was admitted.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) key: Arc<Key>,
+    // The state of the directory then: while it has not moved, the record is still in force.
+    edits: u64,
+}
+
+impl Subject {
+    pub(super) fn new(key: Arc<Key>, directory: &Directory) -> Self {
+        Self { edits: directory.edits(), key }
+    }
+
+    pub(super) fn spread(&self) -> u32 {
+        self.key.owner().spread()
+    }
+}
+
+impl Core {
+    /// The prices in force.
+    pub(super) fn prices(&self) -> Arc<PriceBook> {
+        Arc::clone(&self.prices.read())
+    }
+
+    /// The key that `secret` belongs to, if it is in force at `now`: shape, digest, state.
+    pub(super) fn identify(&self, secret: &[u8], now: Timestamp) -> Result<Arc<Key>, Denial> {
+        if secret.is_empty() {
+            return Err(Denial::new(Reason::MissingKey));
+        }
+        check_shape(secret).map_err(|_| Denial::new(Reason::MalformedKey))?;
+        self.refresher.keep_up(self, now)?;
+        let found = match self.find(secret, now) {
+            None if self.refresher.look_again(self, now) => self.find(secret, now),
+            found => found,
+        };
+        let (key, retired) = found.ok_or_else(|| Denial::new(Reason::UnknownKey))?;
+        let reason = match key.state_at(now) {
+            _ if retired => Reason::SecretRetired,
+            State::Active => return Ok(key),
+            State::Revoked => Reason::KeyRevoked,
+            State::Disabled => Reason::KeyDisabled,
+            State::NotYetValid => Reason::KeyNotYetValid,
+            State::Expired => Reason::KeyExpired,
+        };
+        Err(Denial::new(reason))
+    }
+
+    #[inline]
+    fn find(&self, secret: &[u8], now: Timestamp) -> Option<(Arc<Key>, bool)> {
+        self.peppers.digests(secret).find_map(|digest| self.directory.find(&digest, now))
+    }
+
+    /// Sets an estimate aside, sitting out transient refusals for at most `wait`.
+    pub(super) fn reserve(
+        &self,
+        key: &Arc<Key>,
+        new: NewHold,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<Reserved, NotReserved> {
+        if wait.is_zero() {
+            return self.reserve_once(key, new, now);
+        }
+        let start = Instant::now();
+        let waiter = self.waiting.enter();
+        let mut now = now;
+        loop {
+            let seen = waiter.turn();
+            let reserved = self.reserve_once(key, new, now);
+            let left = wait.saturating_sub(start.elapsed());
+            if left.is_zero() || !matches!(&reserved, Err(refused) if refused.is_transient()) {
+                return reserved;
+            }
+            waiter.wait(seen, left.min(GLANCE));
+            now = self.clock.now();
+        }
+    }
+
+    fn reserve_once(&self, key: &Key, new: NewHold, now: Timestamp) -> Result<Reserved, NotReserved> {
+        let limits = key.limits();
+        let mut lapses = Vec::new();
+        let reserved = self.books.reserve(&[account(key, &limits)], new, now, &mut lapses);
+        self.tell_lapses(key, &limits, lapses);
+        reserved
+    }
+
+    pub(super) fn extend(&self, subject: &Subject, hold: &mut Hold, more: Usage) -> Result<(), Error> {
+        let key = self.present(subject);
+        let limits = key.limits();
+        let mut lapses = Vec::new();
+        let extended =
+            self.books.extend(&[account(&key, &limits)], hold, more, self.clock.now(), &mut lapses);
+        self.tell_lapses(&key, &limits, lapses);
+        match extended {
+            Ok(()) => {
+                self.lanes.add(subject.spread(), Count::Extended);
+                Ok(())
+            }
+            Err(NotReserved::Conflict) => {
+                Err(Error::Conflict("this permit was ended; it cannot be extended".into()))
+            }
+            Err(other) => Err(Self::denial(&other, self.clock.now()).into()),
+        }
+    }
+
+    /// Ends a hold: the only way money is charged for a call that was authorized.
+    pub(super) fn close(
+        &self,
+        subject: &Subject,
+        hold: &Hold,
+        phase: Phase,
+        usage: Usage,
+    ) -> Result<Settlement, Error> {
+        let key = self.present(subject);
+        let limits = key.limits();
+        self.close_for(&Of { account: account(&key, &limits), name: key.name() }, hold, phase, usage)
+    }
+
+    pub(super) fn close_for(
+        &self,
+        of: &Of<'_>,
+        hold: &Hold,
+        phase: Phase,
+        usage: Usage,
+    ) -> Result<Settlement, Error> {
+        let owner = of.account.owner;
+        let closed = self.books.close(of.account, hold, phase, usage).map_err(|closing| match closing {
+            Closing::Already(hold) => Error::AlreadySettled(Box::new(Settlement::first(&hold))),
+            Closing::NotFound => not_remembered(&PermitId { key: owner.id().clone(), hold: hold.id }),
+            Closing::Failed(error) => Error::Ledger(error),
+        })?;
+        self.waiting.wake();
+        let overrun = Usage {
+            cost: usage.cost.saturating_sub(closed.before.cost),
+            tokens: usage.tokens.saturating_sub(closed.before.tokens),
+        };
+        match phase {
+            Phase::Settled => self.lanes.add(owner.spread(), Count::Settled),
+            Phase::Released => self.lanes.add(owner.spread(), Count::Released),
+            Phase::Live | Phase::Dropped | Phase::Lapsed => {}
+        }
+        if overrun != Usage::ZERO {
+            self.lanes.add(owner.spread(), Count::Overrun);
+        }
+        let alerts = self.tell(of, closed.hold.windows, &closed.crossings);
+        Ok(Settlement { usage, overrun, late: closed.was != Phase::Live, alerts })
+    }
+
+    /// Charges usage that was never reserved.
+    pub(super) fn record(&self, subject: &Subject, new: NewHold) -> Result<Settlement, Error> {
+        let key = self.present(subject);
+        let limits = key.limits();
+        let recorded = self.books.record(account(&key, &limits), new, self.clock.now());
+        let (hold, crossings) = recorded.map_err(|error| match error {
+            NotReserved::Failed(error) => Error::Ledger(error),
+            NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
+                Error::Conflict("this request_id was used before; nothing was charged".into())
+            }
+        })?;
+        self.lanes.add(subject.spread(), Count::Recorded);
+        let of = Of { account: account(&key, &limits), name: key.name() };
+        let alerts = self.tell(&of, hold.windows, &crossings);
+        Ok(Settlement { usage: new.estimate, overrun: Usage::ZERO, late: false, alerts })
+    }
+
+    /// The denial that a reservation which was not made comes to.
+    pub(super) fn denial(refused: &NotReserved, now: Timestamp) -> Denial {
+        match refused {
+            NotReserved::Refused(refusal) => Denial::budget(detail(refusal, now)),
+            NotReserved::Crowded => Denial::new(Reason::RateLimited),
+            NotReserved::Conflict => {
+                Denial::conflict("this request_id belongs to another request of this key")
+            }
+            NotReserved::Failed(_) => Denial::new(Reason::LedgerUnavailable),
+        }
+    }
+
+    // The record in force now: the limits that decide who is told may have changed since the call was admitted.
+    #[inline]
+    fn present(&self, subject: &Subject) -> Arc<Key> {
+        if subject.edits == self.directory.edits() {
+            return Arc::clone(&subject.key);
+        }
+        self.directory.get(subject.key.id()).unwrap_or_else(|| Arc::clone(&subject.key))
+    }
+
+    /// Tells what lapsed on the way of another call.
+    pub(super) fn tell_lapses(&self, key: &Key, limits: &Limits, lapses: Vec<Lapse>) {
+        for lapse in lapses {
+            self.lanes.add(key.owner().spread(), Count::Lapsed);
+            self.tell(
+                &Of { account: account(key, limits), name: key.name() },
+                lapse.hold.windows,
+                &lapse.crossings,
+            );
+        }
+    }
+
+    fn tell(&self, of: &Of<'_>, windows: Windows, crossings: &[Crossing]) -> Vec<Alert> {
+        let alert = |crossing: &Crossing| Alert {
+            key_id: of.account.owner.id().clone(),
+            key_name: of.name.to_owned(),
+            meter: crossing.meter,
+            threshold: crossing.threshold,
+            used: Amount::of(crossing.meter, crossing.used),
+            limit: Amount::of(crossing.meter, of.account.limits.cap(crossing.meter).unwrap_or(0)),
+            window_start: crossing.window_start,
+            resets_at: windows.of(crossing.meter).end,
+        };
+        let alerts: Vec<Alert> = crossings.iter().map(alert).collect();
+        alerts.iter().cloned().for_each(|alert| self.alerts.tell(alert));
+        alerts
+    }
+}
+
+/// Whose hold is ended, and what to call them in an alert.
+pub(super) struct Of<'a> {
+    account: Account<'a>,
+    name: &'a str,
+}
+
+impl<'a> Of<'a> {
+    /// The owner of a key that was deleted: no limits, so nobody to tell.
+    pub(super) fn nobody(owner: &'a Owner) -> Self {
+        static NO_LIMITS: Limits =
+            Limits { daily_spend: None, monthly_spend: None, daily_tokens: None, alert_threshold: None };
+        static ANY_CALENDAR: LazyLock<Calendar> = LazyLock::new(Calendar::default);
+        Self { account: Account { owner, limits: &NO_LIMITS, calendar: &ANY_CALENDAR }, name: "" }
+    }
+}
+
+/// The account of `key`.
+pub(super) fn account<'a>(key: &'a Key, limits: &'a Limits) -> Account<'a> {
+    Account { owner: key.owner(), limits, calendar: key.calendar() }
+}
+
+pub(super) fn detail(refusal: &Refusal, now: Timestamp) -> BudgetDetail {
+    BudgetDetail {
+        meter: refusal.meter,
+        limit: refusal.limit,
+        used: refusal.used,
+        held: refusal.held,
+        requested: refusal.requested,
+        window_start: refusal.window.start,
+        resets_at: refusal.window.end,
+        transient: refusal.transient,
+        now,
+    }
+}
+
+pub(super) fn not_remembered(id: &PermitId) -> Error {
+    Error::NotFound(format!(
+        "permit {id} is not known here, or was resolved too long ago to be remembered; if its call was never charged, use record"
+    ))
+}
+
+/// Callers that sit out a transient refusal.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    count: AtomicU32,
+    turns: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// One of them, counted while it lives so that others know to wake it.
+struct Waiter<'a>(&'a Waiting);
+
+impl Waiting {
+    fn enter(&self) -> Waiter<'_> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Waiter(self)
+    }
+
+    // Room may have been made. Costs one load when nobody waits.
+    #[inline]
+    fn wake(&self) {
+        if self.count.load(Ordering::SeqCst) > 0 {
+            let mut turns = self.turns.lock();
+            *turns = turns.wrapping_add(1);
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Waiter<'_> {
+    // The turn before an attempt: room made after it is not missed.
+    fn turn(&self) -> u64 {
+        *self.0.turns.lock()
+    }
+
+    fn wait(&self, seen: u64, at_most: Duration) {
+        let mut turns = self.0.turns.lock();
+        if *turns == seen {
+            self.0.changed.wait_for(&mut turns, at_most);
+        }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,74 @@
+//! What can go wrong besides a denial.
+
+use crate::key::{ChangeError, CreateError, InvalidRecord};
+use crate::ledger::LedgerError;
+use crate::store::StoreError;
+use crate::wire::Denial;
+
+use super::Settlement;
+
+/// Why a call other than `authorize` did not do as it was asked. The message says what to do; none holds a secret.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A record or an edit that is not valid, with every fault at once.
+    #[error(transparent)]
+    InvalidRecord(#[from] InvalidRecord),
+    /// An argument that is not valid.
+    #[error("{field}: {message}")]
+    InvalidValue {
+        /// The argument.
+        field: &'static str,
+        /// What is wrong with it, and what would be right.
+        message: String,
+    },
+    /// There is no such key or permit.
+    #[error("{0}")]
+    NotFound(String),
+    /// The state of things forbids it: a revision that moved on, an edit that would widen, a sixth secret.
+    #[error("{0}")]
+    Conflict(String),
+    /// The permit was settled or released before; nothing was charged now.
+    #[error("this permit was already settled; nothing was charged again")]
+    AlreadySettled(Box<Settlement>),
+    /// There is no room for an extension.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The ledger or the store cannot answer. What was asked may be asked again.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Error {
+    pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::InvalidValue { field, message: message.into() }
+    }
+}
+
+impl From<CreateError> for Error {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Invalid(invalid) => Self::InvalidRecord(invalid),
+            CreateError::Random(error) => Self::Ledger(LedgerError::new(error.to_string())),
+        }
+    }
+}
+
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Invalid(invalid) => Self::InvalidRecord(invalid),
+            ChangeError::Conflict(conflict) => Self::Conflict(conflict.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(message) | StoreError::ReadOnly(message) => Self::Conflict(message),
+            StoreError::Invalid(invalid) => Self::InvalidRecord(invalid),
+            StoreError::Unavailable(message) => Self::Ledger(LedgerError::new(message)),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Managing keys: create, edit, rotate, disable, revoke, delete.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Error, Gate};
+use crate::id::KeyId;
+use crate::key::{
+    ChangeError, CreateError, HintStyle, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
+    SecretFormat,
+};
+use crate::time::Timestamp;
+
+/// A key that was just made or rotated, and its secret, which is shown this once.
+#[derive(Debug)]
+pub struct NewKey {
+    /// The record.
+    pub key: Arc<Key>,
+    /// The secret: [`Secret::reveal`] it once, to whoever will use it. It is wiped when this is dropped.
+    pub secret: Secret,
+}
+
+impl Gate {
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRecord`] with every fault of the spec, [`Error::Conflict`] if its own id is taken.
+    pub fn create_key(&self, spec: &KeySpec) -> Result<NewKey, Error> {
+        let made = spec.create(&self.core.peppers, self.core.clock.now())?;
+        let unseen =
+            || InvalidRecord::new("/key_hash", "is for import_key: of a hash there is no secret to show");
+        let secret = made.secret.ok_or_else(unseen)?;
+        let key = Arc::new(made.key);
+        self.keep(&key, None)?;
+        Ok(NewKey { key, secret })
+    }
+
+    /// Takes in a key that exists already, by the text ([`KeySpec::secret`]) or the hash ([`KeySpec::key_hash`]) of its
+    /// secret. With neither, the new key's secret is lost.
+    ///
+    /// # Errors
+    /// As [`Gate::create_key`], and [`Error::Conflict`] if another key has the secret.
+    pub fn import_key(&self, spec: &KeySpec) -> Result<Arc<Key>, Error> {
+        let key = Arc::new(spec.create(&self.core.peppers, self.core.clock.now())?.key);
+        self.keep(&key, None)?;
+        Ok(key)
+    }
+
+    /// The key of this id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
+        self.core.directory.get(id).ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
+    }
+
+    /// The keys after `after`, in the order of their ids (that is, of their making), at most `limit`.
+    pub fn keys(&self, after: Option<&KeyId>, limit: usize) -> Vec<Arc<Key>> {
+        self.core.directory.list(after, limit)
+    }
+
+    /// Edits a key: what the edit does not name stays, what it clears is gone.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRecord`] with every fault, [`Error::Conflict`] if the edit would let a request through that was refused
+    /// before and does not say [`KeyEdit::widen`], or if the record has moved on from the revision that the edit names.
+    pub fn update_key(&self, id: &KeyId, edit: &KeyEdit) -> Result<Arc<Key>, Error> {
+        self.change(id, edit.expected_revision(), |key, now| {
+            let edited = key.edited(edit, now)?;
+            if !edited.widened.is_empty() && !edit.widens() {
+                let what = edited.widened.join(", ");
+                return Err(Error::Conflict(format!("this edit would widen {what}; say widen to let it")));
+            }
+            Ok(edited.key)
+        })
+    }
+
+    /// Adds a secret to a key. The present one ends after `overlap`, at once for zero; both spend one budget.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the key is revoked or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
+    /// than 90 days.
+    pub fn rotate_key(&self, id: &KeyId, overlap: Duration) -> Result<NewKey, Error> {
+        let mut made = None;
+        let key = self.change(id, None, |key, now| {
+            let secret =
+                Secret::generate(key.prefix(), SecretFormat::default()).map_err(CreateError::Random)?;
+            let new = NewSecret::of(&secret, &self.core.peppers, HintStyle::default());
+            made = Some(secret);
+            Ok(key.rotated(new, overlap.as_secs(), now)?)
+        })?;
+        made.map(|secret| NewKey { key, secret })
+            .ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
+    }
+
+    /// Stops a key until it is enabled again. The next call is denied; calls in flight settle.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
+    pub fn disable_key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
+        self.change(id, None, |key, now| Ok(key.disable(now)))
+    }
+
+    /// Starts a key that was disabled.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it is revoked.
+    pub fn enable_key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
+        self.change(id, None, |key, now| Ok(key.enable(now).map_err(ChangeError::from)?))
+    }
+
+    /// Ends a key for good. The next call is denied; calls in flight settle. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
+    pub fn revoke_key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
+        self.change(id, None, |key, now| Ok(key.revoke(now)))
+    }
+
+    /// Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
+    pub fn delete_key(&self, id: &KeyId) -> Result<(), Error> {
+        let key = self.key(id)?;
+        self.core.refresher.store.remove(id)?;
+        self.core.directory.remove(id);
+        Ok(self.core.books.ledger().forget(key.owner())?)
+    }
+
+    // Reads, changes and keeps a record. Somebody else's change in between is met again unless a revision was named.
+    fn change(
+        &self,
+        id: &KeyId,
+        expected: Option<u64>,
+        mut change: impl FnMut(&Key, Timestamp) -> Result<Key, Error>,
+    ) -> Result<Arc<Key>, Error> {
+        const ATTEMPTS: usize = 8;
+        let now = self.core.clock.now();
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let key = self.key(id)?;
+            if let Some(expected) = expected.filter(|&expected| expected != key.revision()) {
+                let revision = key.revision();
+                return Err(Error::Conflict(format!(
+                    "key {id} is at revision {revision}, not {expected}; read it again"
+                )));
+            }
+            let changed = Arc::new(change(&key, now)?);
+            match self.keep(&changed, Some(key.revision())) {
+                Err(Error::Conflict(message)) => last = Some(Error::Conflict(message)),
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(changed),
+            }
+            self.refresh()?;
+        }
+        Err(last.unwrap_or_else(|| Error::Conflict(format!("key {id} is being changed by others"))))
+    }
+
+    fn keep(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), Error> {
+        if let Some(other) = self.core.directory.rival(key) {
+            return Err(Error::Conflict(format!("key {other} already has this secret")));
+        }
+        self.core.refresher.store.put(key, replaces)?;
+        self.core
+            .directory
+            .put(key)
+            .map_err(|other| Error::Conflict(format!("key {other} already has this secret")))
+    }
+}

@@ -1,0 +1,206 @@
+//! Opening a gate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use super::alerts::AlertDesk;
+use super::core::{Core, Look, Tie, Waiting};
+use super::directory::Directory;
+use super::hold_ids::HoldIds;
+use super::lane::Lanes;
+use super::refresh::Refresher;
+use super::{Error, Gate};
+use crate::clock::{Clock, SystemClock};
+use crate::key::Peppers;
+use crate::ledger::{Books, Ledger, MemoryLedger, OnLapse, Terms};
+use crate::store::{MemoryStore, PolicyFile, Store};
+use crate::wire::PriceBook;
+
+const TIES: usize = 64;
+
+/// What to do with a call when the ledger cannot answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnUnavailable {
+    /// Deny it: `ledger_unavailable`.
+    #[default]
+    Deny,
+    /// Admit it, for keys that are known and in force: the permit says so ([`Permit::is_degraded`](super::Permit::is_degraded)),
+    /// nothing is set aside, and what it is settled with is charged if the ledger answers by then.
+    Admit,
+}
+
+/// How a gate is set up. Every setting has a default; [`Builder::open`] says where keys and budgets live.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is opened"]
+pub struct Builder {
+    clock: Arc<dyn Clock>,
+    store: Option<Arc<dyn Store>>,
+    ledger: Option<Arc<dyn Ledger>>,
+    peppers: Peppers,
+    terms: Terms,
+    on_unavailable: OnUnavailable,
+    refresh_interval: Duration,
+    stale_limit: Duration,
+    look: Look,
+    prices: PriceBook,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            store: None,
+            ledger: None,
+            peppers: Peppers::default(),
+            terms: Terms { lifetime: Duration::from_mins(10), on_lapse: OnLapse::Charge, most_live: 4_096 },
+            on_unavailable: OnUnavailable::Deny,
+            refresh_interval: Duration::from_secs(1),
+            stale_limit: Duration::from_secs(30),
+            look: Look::default(),
+            prices: PriceBook::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Reads the time from `clock`: for tests and replays. The default is the system clock.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Keeps key records in `store`, whatever the URL says.
+    pub fn store(self, store: Arc<dyn Store>) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// Keeps budgets in `ledger`, whatever the URL says.
+    pub fn ledger(self, ledger: Arc<dyn Ledger>) -> Self {
+        Self { ledger: Some(ledger), ..self }
+    }
+
+    /// Digests secrets with these peppers: the first for new secrets, each of them for secrets presented.
+    pub fn peppers(self, peppers: Peppers) -> Self {
+        Self { peppers, ..self }
+    }
+
+    /// Prices calls by `prices`, for [`Gate::authorize_request`].
+    pub fn prices(self, prices: PriceBook) -> Self {
+        Self { prices, ..self }
+    }
+
+    /// How long a hold lives when nobody settles it. The default is ten minutes; [`Permit::extend`](super::Permit::extend)
+    /// begins it anew.
+    pub fn hold_lifetime(mut self, lifetime: Duration) -> Self {
+        self.terms.lifetime = lifetime;
+        self
+    }
+
+    /// What a lapsed hold is charged. The default is its estimate.
+    pub fn on_lapse(mut self, on_lapse: OnLapse) -> Self {
+        self.terms.on_lapse = on_lapse;
+        self
+    }
+
+    /// The most calls of one key in flight at once, 4096 by default. One more is denied `rate_limited`.
+    pub fn max_in_flight(mut self, most: u32) -> Self {
+        self.terms.most_live = most;
+        self
+    }
+
+    /// What to do when the ledger cannot answer. The default is to deny.
+    pub fn on_unavailable(self, on_unavailable: OnUnavailable) -> Self {
+        Self { on_unavailable, ..self }
+    }
+
+    /// How old the records of a store that others write to may grow before it is asked for news. The default is a second.
+    pub fn refresh_interval(self, refresh_interval: Duration) -> Self {
+        Self { refresh_interval, ..self }
+    }
+
+    /// How long such a store may be silent before calls are denied `ledger_unavailable`. The default is 30 seconds.
+    pub fn stale_limit(self, stale_limit: Duration) -> Self {
+        Self { stale_limit, ..self }
+    }
+
+    /// Tells in denials which budget is spent and when it resets, but no amounts.
+    pub fn hide_amounts(mut self) -> Self {
+        self.look.hide_amounts = true;
+        self
+    }
+
+    /// Answers `unknown_key` where a key is revoked, disabled, expired or not yet valid, or a secret retired.
+    pub fn hide_state(mut self) -> Self {
+        self.look.hide_state = true;
+        self
+    }
+
+    /// Opens the gate at `url`.
+    ///
+    /// - `memory:` keeps keys and budgets in this process.
+    /// - `file:///etc/enclava/policy.json` reads keys from a policy file and keeps budgets in this process.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a URL that is none of these, [`Error::InvalidRecord`] with every fault of a policy
+    /// file, [`Error::Ledger`] if the store cannot be read. There is no gate without a first good answer.
+    pub fn open(self, url: &str) -> Result<Gate, Error> {
+        let store = match self.store {
+            Some(store) => store,
+            None => store_at(url)?,
+        };
+        let ledger = match self.ledger {
+            Some(ledger) => ledger,
+            None => ledger_at(url)?,
+        };
+        let core = Arc::new(Core {
+            clock: self.clock,
+            directory: Directory::new(),
+            refresher: Refresher::new(store, self.refresh_interval, self.stale_limit),
+            books: Books::new(ledger, self.terms),
+            peppers: self.peppers,
+            lanes: Lanes::new(),
+            alerts: AlertDesk::new(),
+            ids: HoldIds::new()?,
+            waiting: Waiting::default(),
+            look: self.look,
+            prices: RwLock::new(Arc::new(self.prices)),
+        });
+        core.refresher.refresh(&core, core.clock.now())?;
+        let ties = std::iter::repeat_with(|| Arc::new(Tie(Arc::clone(&core)))).take(TIES).collect();
+        Ok(Gate { core, ties, on_unavailable: self.on_unavailable })
+    }
+}
+
+fn store_at(url: &str) -> Result<Arc<dyn Store>, Error> {
+    match scheme(url) {
+        Some(("memory", _)) => Ok(Arc::new(MemoryStore::new())),
+        Some(("file", path)) => Ok(Arc::new(PolicyFile::at(file_path(path)?))),
+        _ => Err(unknown(url)),
+    }
+}
+
+fn ledger_at(url: &str) -> Result<Arc<dyn Ledger>, Error> {
+    match scheme(url) {
+        Some(("memory" | "file", _)) => Ok(Arc::new(MemoryLedger::new())),
+        _ => Err(unknown(url)),
+    }
+}
+
+fn scheme(url: &str) -> Option<(&str, &str)> {
+    url.split_once(':')
+}
+
+fn file_path(rest: &str) -> Result<&str, Error> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() || path == "/" {
+        return Err(Error::invalid("url", "must name a file, such as file:///etc/enclava/policy.json"));
+    }
+    Ok(path)
+}
+
+// The URL itself may carry a password.
+fn unknown(url: &str) -> Error {
+    let scheme = scheme(url).map_or("no scheme", |(scheme, _)| scheme);
+    Error::invalid("url", format!("must be memory: or file:///path.json, not {scheme}"))
+}

@@ -1,0 +1,206 @@
+//! Calls that the gate prices itself: estimated from their request bodies, settled from what the model answers.
+
+use std::sync::Arc;
+
+use super::authorize::{Admission, policy_denial};
+use super::core::account;
+use super::{Error, Gate, Permit, Request, Settlement};
+use crate::budget::{Money, Party, Usage, fits};
+use crate::key::Key;
+use crate::time::Timestamp;
+use crate::wire::{
+    Denial, Estimate, PriceBook, Progress, Reason, RequestFacts, RequestKind, ResponseFacts, StreamUsage,
+    TokenUsage,
+};
+
+/// How often a smaller answer is tried when others take the room first.
+const ATTEMPTS: usize = 4;
+
+impl Gate {
+    /// Admits one call by the body that the client sent: its model is checked, and the most that it may use is set aside,
+    /// at the prices that the gate was given. The endpoint of `request`, if stated, says which API the body is for; its own
+    /// model and estimate are not used.
+    ///
+    /// `floor`: when the whole does not fit, admit the call with fewer output tokens, at least so many. What to dispatch
+    /// is then [`Permit::model`] and [`Permit::max_tokens`], see [`dispatch_body`](crate::wire::dispatch_body).
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with the denial to send: besides those of [`Gate::authorize`], `model_not_priced` when the key has
+    /// a limit and the price book cannot say what the call may use. [`Error::InvalidValue`] for a body that is none.
+    pub fn authorize_request(
+        &self,
+        request: &Request<'_>,
+        body: &[u8],
+        floor: Option<u64>,
+    ) -> Result<Permit, Error> {
+        let now = self.core.clock.now();
+        let key = self.core.identify(request.secret, now).map_err(|denial| self.denied(denial, None))?;
+        let kind = request.endpoint.and_then(|endpoint| RequestKind::from_path(path_of(endpoint)));
+        let facts = RequestFacts::from_slice(body, kind)
+            .map_err(|error| Error::invalid("body", error.to_string()))?;
+        let request = Request { model: facts.model.as_deref(), ..*request };
+        let denied = |denial| self.denied(denial, Some(&key));
+        key.policy()
+            .check(&request.facts())
+            .map_err(|refusal| denied(policy_denial(refusal, request.model)))?;
+        let prices = self.core.prices();
+        let estimate = estimate(&prices, &facts, &key)
+            .ok_or_else(|| denied(Denial::model(Reason::ModelNotPriced, request.model)))?;
+        let asked = Admission { body: Some(body), estimate: estimate.usage(), now };
+        let mut admitted = self.admit(&key, &request, asked);
+        for _ in 0..ATTEMPTS {
+            let Err(denial) = &admitted else { break };
+            let (Some(floor), Some(_)) = (floor, denial.budget_detail()) else { break };
+            let Some(max_tokens) = self.affordable(&key, &estimate, floor, now) else { break };
+            let less = Admission { estimate: estimate.usage_at(max_tokens), ..asked };
+            admitted = self.admit(&key, &request, less);
+        }
+        let permit = admitted.map_err(denied)?;
+        let max_tokens = estimate.largest_fit(0, |usage| within(usage, permit.estimate()));
+        Ok(permit.priced(estimate, max_tokens.unwrap_or(0)))
+    }
+
+    /// Prices calls by `prices` from now on.
+    pub fn set_prices(&self, prices: PriceBook) {
+        *self.core.prices.write() = Arc::new(prices);
+    }
+
+    // The longest answers that fit what remains at this moment.
+    fn affordable(&self, key: &Key, estimate: &Estimate, floor: u64, now: Timestamp) -> Option<u64> {
+        let limits = key.limits();
+        let mut lapses = Vec::new();
+        let rows = self.core.books.rows(account(key, &limits), now, &mut lapses);
+        self.core.tell_lapses(key, &limits, lapses);
+        let rows = rows.ok()?;
+        let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
+        estimate.largest_fit(floor, |usage| fits(&party, &rows, usage))
+    }
+}
+
+// The most that a request may use; `None` if that cannot be said and the key has a limit that it matters to.
+fn estimate(prices: &PriceBook, facts: &RequestFacts, key: &Key) -> Option<Estimate> {
+    let limits = key.limits();
+    let spends = limits.daily_spend.is_some() || limits.monthly_spend.is_some();
+    let price = facts.model.as_deref().and_then(|model| prices.get(model));
+    let estimate = match price {
+        Some(price) => Estimate::new(facts, price),
+        None if spends => return None,
+        None => Estimate::without_price(facts),
+    };
+    match estimate {
+        Ok(estimate) => Some(estimate),
+        Err(_) if spends || limits.daily_tokens.is_some() => None,
+        Err(_) => Some(Estimate::nothing()),
+    }
+}
+
+fn within(usage: Usage, most: Usage) -> bool {
+    usage.cost <= most.cost && usage.tokens <= most.tokens
+}
+
+// An endpoint may have its method before it.
+fn path_of(endpoint: &str) -> &str {
+    endpoint.split_once(' ').map_or(endpoint, |(_, path)| path)
+}
+
+impl Permit {
+    /// Settles by what the model answered: the whole body of a response that was not streamed. One that tells no usage is
+    /// charged the estimate; for a call that failed, [`Permit::release`] instead.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if the body or its usage cannot be read: the hold stays, settle it otherwise. Else as
+    /// [`Permit::settle`].
+    pub fn settle_response(&mut self, body: &[u8]) -> Result<Settlement, Error> {
+        let facts =
+            ResponseFacts::from_slice(body).map_err(|error| Error::invalid("response", error.to_string()))?;
+        let usage = facts.usage.map_or_else(|| self.estimate(), |tokens| self.usage_of(&tokens));
+        self.settle(usage)
+    }
+
+    /// Follows the answer as it streams, to settle by what it says of its usage.
+    pub fn stream(mut self) -> Stream {
+        self.dispatched();
+        Stream { permit: Some(self), usage: StreamUsage::new() }
+    }
+
+    // At the price of the model that was checked. Where there is none, a key with a spend limit is charged the cost that
+    // was set aside, and a key without one nothing.
+    fn usage_of(&self, tokens: &TokenUsage) -> Usage {
+        let prices = self.prices();
+        let price = self.model().and_then(|model| prices.get(model));
+        let limits = self.key().limits();
+        let spends = limits.daily_spend.is_some() || limits.monthly_spend.is_some();
+        let unknown = if spends { self.estimate().cost } else { Money::ZERO };
+        Usage::new(price.map_or(unknown, |price| price.cost(tokens)), tokens.total())
+    }
+
+    // What an answer that told no usage may have used: the prompt, and a token for every byte that was seen, but no more
+    // than was set aside.
+    fn usage_seen(&self, output: u64) -> Usage {
+        let most = self.estimate();
+        match self.priced_estimate() {
+            None => most,
+            Some(estimate) => {
+                let seen = Estimate { choices: 1, ..*estimate }.usage_at(output);
+                Usage::new(seen.cost.min(most.cost), seen.tokens.min(most.tokens))
+            }
+        }
+    }
+}
+
+/// A streamed answer, and the permit that it settles.
+///
+/// Feed it the bytes that pass by, cut anywhere, and finish it at their end. If it is dropped before, the call is charged
+/// what was seen of it; one later [`Gate::settle`] may replace that.
+#[derive(Debug)]
+pub struct Stream {
+    // Taken when it finishes.
+    permit: Option<Permit>,
+    usage: StreamUsage,
+}
+
+impl Stream {
+    /// Takes in the next bytes. Never fails and never delays them: they may be sent on before or after.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.usage.feed(chunk);
+    }
+
+    /// The permit that will be settled.
+    pub fn permit(&self) -> Option<&Permit> {
+        self.permit.as_ref()
+    }
+
+    /// What the answer may have used so far.
+    pub fn progress(&self) -> Option<Usage> {
+        let Progress { usage, output_seen } = self.usage.progress();
+        let permit = self.permit.as_ref()?;
+        Some(usage.map_or_else(|| permit.usage_seen(output_seen), |tokens| permit.usage_of(&tokens)))
+    }
+
+    /// Settles by the usage that the stream told; by what was seen of it if it told none.
+    ///
+    /// # Errors
+    /// As [`Permit::settle`]; after [`Error::Ledger`] it may be called again.
+    pub fn finish(&mut self) -> Result<Settlement, Error> {
+        let Some(mut permit) = self.permit.take() else {
+            return Err(Error::Conflict("this stream was finished before".into()));
+        };
+        let end = self.usage.clone().finish();
+        let usage =
+            end.usage.map_or_else(|| permit.usage_seen(end.output_seen), |tokens| permit.usage_of(&tokens));
+        let settled = permit.settle(usage);
+        if matches!(settled, Err(Error::Ledger(_))) {
+            self.permit = Some(permit);
+        }
+        settled
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let progress = self.progress();
+        if let (Some(permit), Some(usage)) = (&mut self.permit, progress) {
+            permit.progress(usage);
+        }
+    }
+}

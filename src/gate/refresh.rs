@@ -1,0 +1,131 @@
+//! Keeping up with a store that others write to.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::core::Core;
+use crate::store::{Changes, Store, StoreError};
+use crate::time::Timestamp;
+use crate::wire::{Denial, Reason};
+
+/// Asks the store for news, at least once in every interval in which there are calls.
+///
+/// There is no thread: the first call after the interval asks, and the others go on with what is known. A call that
+/// finds the store silent for longer than the stale limit waits for the answer, and is denied without one.
+#[derive(Debug)]
+pub(super) struct Refresher {
+    pub(super) store: Arc<dyn Store>,
+    shared: bool,
+    interval: Duration,
+    stale_limit: Duration,
+    // The generation known; held while asking.
+    known: Mutex<Option<u64>>,
+    // Microseconds: when the store was last asked, when it last answered, when an unknown secret last made us ask.
+    asked: AtomicI64,
+    answered: AtomicI64,
+    asked_again: AtomicI64,
+    failures: AtomicU64,
+}
+
+impl Refresher {
+    pub(super) fn new(store: Arc<dyn Store>, interval: Duration, stale_limit: Duration) -> Self {
+        Self {
+            shared: store.is_shared(),
+            store,
+            interval,
+            stale_limit,
+            known: Mutex::new(None),
+            asked: AtomicI64::new(i64::MIN),
+            answered: AtomicI64::new(i64::MIN),
+            asked_again: AtomicI64::new(i64::MIN),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Asks if the interval has passed.
+    #[inline]
+    pub(super) fn keep_up(&self, core: &Core, now: Timestamp) -> Result<(), Denial> {
+        if self.shared { self.keep_up_shared(core, now) } else { Ok(()) }
+    }
+
+    fn keep_up_shared(&self, core: &Core, now: Timestamp) -> Result<(), Denial> {
+        let silent = || apart(&self.answered, now) > self.stale_limit;
+        if apart(&self.asked, now) >= self.interval
+            && let Some(mut known) = self.known.try_lock()
+        {
+            // A failure counts once the store has been silent for too long.
+            let _ = self.ask(core, &mut known, now);
+        } else if silent() {
+            // Somebody is asking at this moment: the answer decides.
+            drop(self.known.lock());
+        }
+        if silent() { Err(Denial::new(Reason::LedgerUnavailable)) } else { Ok(()) }
+    }
+
+    /// Asks because a secret is not known here: it may be new. At most once in every interval.
+    pub(super) fn look_again(&self, core: &Core, now: Timestamp) -> bool {
+        if !self.shared || apart(&self.asked_again, now) < self.interval {
+            return false;
+        }
+        let mut known = self.known.lock();
+        self.asked_again.store(now.as_micros(), Ordering::Relaxed);
+        self.ask(core, &mut known, now).is_ok()
+    }
+
+    /// Asks now.
+    pub(super) fn refresh(&self, core: &Core, now: Timestamp) -> Result<(), StoreError> {
+        self.ask(core, &mut self.known.lock(), now)
+    }
+
+    fn ask(&self, core: &Core, known: &mut Option<u64>, now: Timestamp) -> Result<(), StoreError> {
+        self.asked.store(now.as_micros(), Ordering::Relaxed);
+        let news = self.store.news(*known);
+        if !matches!(news, Err(StoreError::Unavailable(_))) {
+            // Records that cannot be read are an answer: the last good ones stay in force.
+            self.answered.store(now.as_micros(), Ordering::Relaxed);
+        }
+        let news = news.inspect_err(|_| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        })?;
+        apply(core, news.changes)?;
+        *known = Some(news.generation);
+        Ok(())
+    }
+}
+
+fn apply(core: &Core, changes: Changes) -> Result<(), StoreError> {
+    let (put, gone) = match changes {
+        Changes::None => return Ok(()),
+        Changes::Some(put, gone) => (put, gone),
+        Changes::All(put) => {
+            let ids: HashSet<_> = put.iter().map(|key| key.id()).collect();
+            let gone = core.directory.retain(&ids);
+            (put, gone.iter().map(|key| key.id().clone()).collect())
+        }
+    };
+    for id in &gone {
+        core.directory.remove(id);
+    }
+    for key in &put {
+        let taken =
+            |other| StoreError::Conflict(format!("keys {} and {other} have a secret in common", key.id()));
+        core.directory.put(key).map_err(taken)?;
+    }
+    Ok(())
+}
+
+// How far `now` is from what the clock said then: it may have stepped back.
+fn apart(then: &AtomicI64, now: Timestamp) -> Duration {
+    match then.load(Ordering::Relaxed) {
+        i64::MIN => Duration::MAX,
+        then => Duration::from_micros(then.abs_diff(now.as_micros())),
+    }
+}

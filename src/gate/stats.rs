@@ -1,0 +1,112 @@
+//! Where budgets stand, and what the gate counted.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Gate;
+use super::lane::Count;
+use crate::budget::{Amount, Limits, Meter, Row, Windows};
+use crate::time::Timestamp;
+use crate::wire::Reason;
+
+/// Where one meter stands in its present window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// Charged so far. It may be past the limit: facts are recorded whatever they are.
+    pub used: Amount,
+    /// Set aside for calls in flight.
+    pub held: Amount,
+    /// The limit; `None` is no limit.
+    pub limit: Option<Amount>,
+    /// What the next call may be: the limit less what is used and held, at least zero; `None` is no limit.
+    pub remaining: Option<Amount>,
+    /// When the window ends and the meter starts from zero.
+    pub resets_at: Timestamp,
+}
+
+/// Where the budgets of one key stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Balances {
+    /// US dollars today.
+    pub daily_spend: Balance,
+    /// US dollars this month.
+    pub monthly_spend: Balance,
+    /// LLM tokens today.
+    pub daily_tokens: Balance,
+}
+
+impl Balances {
+    pub(super) fn new(limits: &Limits, windows: Windows, rows: &[Row; Meter::ALL.len()]) -> Self {
+        let balance = |meter: Meter, row: &Row| {
+            let cap = limits.cap(meter);
+            let remaining = cap.map(|cap| cap.saturating_sub(row.used).saturating_sub(row.held));
+            Balance {
+                used: Amount::of(meter, row.used),
+                held: Amount::of(meter, row.held),
+                limit: cap.map(|cap| Amount::of(meter, cap)),
+                remaining: remaining.map(|remaining| Amount::of(meter, remaining)),
+                resets_at: windows.of(meter).end,
+            }
+        };
+        let [daily_spend, monthly_spend, daily_tokens] = rows;
+        Self {
+            daily_spend: balance(Meter::DailySpend, daily_spend),
+            monthly_spend: balance(Meter::MonthlySpend, monthly_spend),
+            daily_tokens: balance(Meter::DailyTokens, daily_tokens),
+        }
+    }
+}
+
+/// What a gate counted since it was opened, for metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Keys in force or not.
+    pub keys: u64,
+    /// Permits given.
+    pub admitted: u64,
+    /// Denials, by reason; reasons never given are absent.
+    pub denied: BTreeMap<Reason, u64>,
+    /// Permits settled.
+    pub settled: u64,
+    /// Permits released.
+    pub released: u64,
+    /// Permits dropped unresolved.
+    pub dropped: u64,
+    /// Holds whose lifetime passed.
+    pub lapsed: u64,
+    /// Usage charged without a reservation, times.
+    pub recorded: u64,
+    /// Holds that grew.
+    pub extended: u64,
+    /// Calls that came to more than was set aside.
+    pub overrun: u64,
+    /// Alerts that a full queue pushed out.
+    pub alerts_lost: u64,
+    /// Times that the store could not tell its news, or told records that are not valid.
+    pub refresh_failures: u64,
+}
+
+impl Gate {
+    /// What this gate counted since it was opened. Counters are read one by one: each is right, and together they are of
+    /// about the same moment.
+    pub fn stats(&self) -> Stats {
+        let lanes = &self.core.lanes;
+        let denied = Reason::ALL.iter().map(|&reason| (reason, lanes.total_denied(reason)));
+        Stats {
+            keys: u64::try_from(self.core.directory.len()).unwrap_or(u64::MAX),
+            admitted: lanes.total(Count::Admitted),
+            denied: denied.filter(|(_, count)| *count > 0).collect(),
+            settled: lanes.total(Count::Settled),
+            released: lanes.total(Count::Released),
+            dropped: lanes.total(Count::Dropped),
+            lapsed: lanes.total(Count::Lapsed),
+            recorded: lanes.total(Count::Recorded),
+            extended: lanes.total(Count::Extended),
+            overrun: lanes.total(Count::Overrun),
+            alerts_lost: self.core.alerts.lost(),
+            refresh_failures: self.core.refresher.failures(),
+        }
+    }
+}
