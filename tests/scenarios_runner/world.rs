@@ -1,0 +1,184 @@
+//! One case under way: its gate, its clock, and the names that its steps gave to things.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use enclava_keys::budget::PermitId;
+use enclava_keys::gate::Alert;
+use enclava_keys::{Clock, Gate, KeyId, ManualClock, Money, Permit, Timestamp, Usage};
+
+use super::answer::{self, Failed};
+use super::engine::{self, Engine, Switch};
+use super::schema::{Case, Opens};
+use super::steps::{Change, SecretText, Step};
+
+/// A gate and what its steps named.
+pub(super) struct World {
+    pub(super) gate: Gate,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) outage: Switch,
+    pub(super) keys: BTreeMap<String, KeyId>,
+    pub(super) secrets: BTreeMap<String, String>,
+    pub(super) permits: BTreeMap<String, Permit>,
+    pub(super) permit_ids: BTreeMap<String, PermitId>,
+}
+
+impl World {
+    /// Opens the gate of `case`; none if it is rightly refused.
+    pub(super) fn open(case: &Case, engine: &Engine) -> Result<Option<Self>, String> {
+        let clock = Arc::new(ManualClock::new(parsed(&case.start)?));
+        let opened = engine::open(case, engine, Arc::clone(&clock) as Arc<dyn Clock>);
+        match (opened, &case.opens) {
+            (Ok((gate, outage)), Opens::Ok) => Ok(Some(Self {
+                gate,
+                clock,
+                outage,
+                keys: BTreeMap::new(),
+                secrets: BTreeMap::new(),
+                permits: BTreeMap::new(),
+                permit_ids: BTreeMap::new(),
+            })),
+            (Ok(_), Opens::Error(_)) => Err("the gate should not open".into()),
+            (Err(failed), Opens::Ok) => Err(format!("the gate does not open: {failed}")),
+            (Err(failed), Opens::Error(failure)) => failure.compare(&failed).map(|()| None),
+        }
+    }
+
+    /// Takes one step and compares its answer with what is expected.
+    pub(super) fn take(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Clock(step) => {
+                match (&step.set, step.advance_seconds) {
+                    (Some(time), _) => self.clock.set(parsed(time)?),
+                    (None, seconds) => {
+                        self.clock.advance(std::time::Duration::from_secs(seconds.unwrap_or(0)))
+                    }
+                }
+                Ok(())
+            }
+            Step::Outage(step) => {
+                self.outage.silence(step.on);
+                Ok(())
+            }
+            Step::Create(step) => step.expect.compare(self.create(step)),
+            Step::Import(step) => step.expect.compare(self.import(step)),
+            Step::Update(step) => step.expect.compare(self.update(step)?),
+            Step::Rotate(step) => step.expect.compare(self.rotate(step)?),
+            Step::Disable(step) => step.expect.compare(self.switch(&step.key, Gate::disable_key)?),
+            Step::Enable(step) => step.expect.compare(self.switch(&step.key, Gate::enable_key)?),
+            Step::Revoke(step) => step.expect.compare(self.switch(&step.key, Gate::revoke_key)?),
+            Step::Get(step) => step.expect.compare(self.switch(&step.key, Gate::key)?),
+            Step::Delete(step) => step.expect.compare(self.delete(step)?),
+            Step::List(step) => step.expect.compare(self.list(step)?),
+            Step::Verify(step) => step.expect.compare(self.verify(step)?),
+            Step::AllowedModels(step) => step.expect.compare(self.allowed_models(step)?),
+            Step::Bearer(step) => step.expect.compare(Self::bearer(step)?),
+            Step::ClientIp(step) => step.expect.compare(Self::client_ip(step)?),
+            Step::Usage(step) => step.expect.compare(self.usage(step)?),
+            Step::Alerts(step) => step.expect.compare(Ok(self.alerts())),
+            Step::Stats(step) => step.expect.compare(Ok(self.stats())),
+            Step::Authorize(step) => step.expect.compare(self.authorize(step)?),
+            Step::AuthorizeBody(step) => step.expect.compare(self.authorize_body(step)?),
+            Step::Check(step) => step.expect.compare(self.check(step)?),
+            Step::Settle(step) => step.expect.compare(self.settle(step)?),
+            Step::SettleResponse(step) => step.expect.compare(self.settle_response(step)?),
+            Step::SettleById(step) => step.expect.compare(self.settle_by_id(step)?),
+            Step::Stream(step) => self.stream(step),
+            Step::Release(step) => step.expect.compare(self.release(step)?),
+            Step::Extend(step) => step.expect.compare(self.extend(step)?),
+            Step::Record(step) => step.expect.compare(self.record(step)?),
+            Step::Drop(step) => self.take_permit(&step.permit).map(drop),
+            Step::Detach(step) => self.take_permit(&step.permit).map(|permit| drop(permit.detach())),
+            Step::Dispatched(step) => self.permit(&step.permit).map(Permit::dispatched),
+            Step::Progress(step) => self.progress(step),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The id of the key of this name.
+    pub(super) fn key(&self, name: &str) -> Result<KeyId, String> {
+        self.keys.get(name).cloned().ok_or_else(|| format!("no step made a key {name:?}"))
+    }
+
+    /// The name of the key of this id.
+    pub(super) fn name_of(&self, id: &KeyId) -> String {
+        let named = self.keys.iter().find(|(_, other)| *other == id);
+        named.map_or_else(|| id.to_string(), |(name, _)| name.clone())
+    }
+
+    pub(super) fn name_of_owner(&self) -> impl Fn(&Alert) -> String {
+        |alert| self.name_of(&alert.key_id)
+    }
+
+    /// The permit of this name.
+    pub(super) fn permit(&mut self, name: &str) -> Result<&mut Permit, String> {
+        self.permits.get_mut(name).ok_or_else(|| format!("no step left a permit {name:?}"))
+    }
+
+    pub(super) fn take_permit(&mut self, name: &str) -> Result<Permit, String> {
+        self.permits.remove(name).ok_or_else(|| format!("no step left a permit {name:?}"))
+    }
+
+    /// The text that is presented.
+    pub(super) fn secret(&self, secret: &SecretText) -> Result<String, String> {
+        let named =
+            |name: &str| self.secrets.get(name).ok_or_else(|| format!("no step made a secret {name:?}"));
+        match secret {
+            SecretText::Named(name) => named(name).cloned(),
+            SecretText::Text(text) => Ok(text.text.clone()),
+            SecretText::Repeated(repeated) => Ok(repeated.repeat.repeat(repeated.times)),
+            SecretText::Changed(changed) => named(&changed.of).map(|secret| change(secret, changed.change)),
+        }
+    }
+}
+
+/// Reads text that the scenario states and that must be right.
+pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{text:?}: {error}"))
+}
+
+/// Cost and tokens as a caller states them: absent is none.
+pub(super) fn amounts(cost: Option<&str>, tokens: Option<i64>) -> Result<Usage, Failed> {
+    let cost = cost.map_or(Ok(Money::ZERO), Money::parse_rounded_up).map_err(Failed::invalid)?;
+    let tokens = u64::try_from(tokens.unwrap_or(0)).map_err(Failed::invalid)?;
+    Ok(Usage::new(cost, tokens))
+}
+
+fn change(secret: &str, change: Change) -> String {
+    let bytes = secret.as_bytes();
+    let (start, last) = secret.split_at(secret.len().saturating_sub(1));
+    let other = |byte: &u8| if *byte == b'0' { '1' } else { '0' };
+    match change {
+        Change::Cut => start.to_owned(),
+        Change::Extended => format!("{secret}0"),
+        Change::FirstHalf => secret.split_at(secret.len() / 2).0.to_owned(),
+        Change::LeadingSpace => format!(" {secret}"),
+        Change::Newline => format!("{secret}\n"),
+        Change::NoPrefix => secret.rsplit('_').next().unwrap_or_default().to_owned(),
+        Change::Nul => format!("{secret}\0"),
+        Change::OneBit => start.chars().chain(last.bytes().map(|byte| char::from(byte ^ 1))).collect(),
+        Change::SameStart => {
+            let (same, rest) = bytes.split_at(bytes.len().min(11));
+            same.iter().map(|byte| char::from(*byte)).chain(rest.iter().map(other)).collect()
+        }
+        Change::Space => format!("{secret} "),
+        Change::Tab => format!("{secret}\t"),
+        Change::UpperCase => secret.to_uppercase(),
+    }
+}
+
+impl World {
+    fn alerts(&self) -> serde_json::Value {
+        let told = self.gate.take_alerts(usize::MAX);
+        let told = told.iter().map(|alert| answer::alert(alert, self.name_of(&alert.key_id)));
+        serde_json::json!({ "alerts": told.collect::<Vec<_>>() })
+    }
+
+    fn stats(&self) -> serde_json::Value {
+        serde_json::to_value(self.gate.stats()).unwrap_or_default()
+    }
+}
