@@ -11,6 +11,9 @@ use crate::key::{
 };
 use crate::time::Timestamp;
 
+/// How long the secrets of a rotated key may work side by side.
+const LONGEST_OVERLAP: Duration = Duration::from_hours(90 * 24);
+
 /// A key that was just made or rotated, and its secret, which is shown this once.
 #[derive(Debug)]
 pub struct NewKey {
@@ -81,6 +84,9 @@ impl Gate {
     /// [`Error::Conflict`] if the key is revoked or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
     /// than 90 days.
     pub fn rotate_key(&self, id: &KeyId, overlap: Duration) -> Result<NewKey, Error> {
+        if overlap > LONGEST_OVERLAP {
+            return Err(Error::invalid("overlap", "must be at most 7776000 seconds (90 days)"));
+        }
         let mut made = None;
         let key = self.change(id, None, |key, now| {
             let secret =

@@ -72,9 +72,14 @@ impl Gate {
         for _ in 0..ATTEMPTS {
             let Err(refused) = &admitted else { break };
             let (Some(floor), Some(_)) = (floor, refused.denial.budget_detail()) else { break };
-            let Some(max_tokens) = self.affordable(key, &estimate, floor, now) else { break };
+            // Where not even the floor fits now, it is the floor that is refused: what is said of it counts.
+            let floor = floor.min(estimate.max_tokens);
+            let max_tokens = self.affordable(key, &estimate, floor, now).unwrap_or(floor);
             let less = Admission { estimate: estimate.usage_at(max_tokens), ..asked };
             admitted = self.admit(subject.clone(), &request, less);
+            if max_tokens == floor {
+                break;
+            }
         }
         let permit = admitted?;
         let max_tokens = estimate.largest_fit(0, |usage| within(usage, permit.estimate()));
