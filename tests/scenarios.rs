@@ -1,6 +1,6 @@
 //! The scenarios of `tests/scenarios`, over every engine that this crate has.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should")]
 #![expect(clippy::print_stdout, reason = "a run says how many cases it ran")]
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use enclava_keys::ledger::MemoryLedger;
 use enclava_keys::store::MemoryStore;
-use scenarios_runner::{Engine, rules, run_all, run_text};
+use scenarios_runner::{Engine, mutants, rules, run_all, run_text, texts};
 
 /// What every file has to be about, taken together.
 const RULES: &str = "K1 K2 K3 K4 K5 K6 K7 K8 R1 R2 R3 R4 R5 V1 V2 V3 V4 V5 B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 B12 B13 \
@@ -146,4 +146,20 @@ fn wrong_expectations_are_noticed() {
             "{because:?} is not in {error:?}"
         );
     }
+}
+
+#[test]
+fn no_expectation_goes_unread() {
+    let mut count = 0;
+    let mut unread = Vec::new();
+    for text in texts().unwrap() {
+        for (place, mutant) in mutants(&text).unwrap() {
+            count += 1;
+            if run_text(&mutant, &MEMORY).is_ok() {
+                unread.push(place);
+            }
+        }
+    }
+    println!("{count} expectations were changed");
+    assert!(unread.is_empty(), "nobody noticed a change at:\n{}", unread.join("\n"));
 }

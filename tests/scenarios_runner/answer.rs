@@ -6,7 +6,7 @@ use enclava_keys::budget::Amount;
 use enclava_keys::gate::{Alert, Balance, Balances, Decision};
 use enclava_keys::key::InvalidRecord;
 use enclava_keys::wire::Dialect;
-use enclava_keys::{Denial, Error, Key, Permit, Settlement, Timestamp, Usage};
+use enclava_keys::{Denial, Error, Key, Permit, Reason, Settlement, Timestamp, Usage};
 use serde_json::{Map, Value, json};
 
 use super::expect::Kind;
@@ -32,14 +32,13 @@ impl Failed {
 
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Denied(_) => None,
             Self::Argument(_) | Self::Error(Error::InvalidValue { .. }) => Some(Kind::InvalidValue),
             Self::Error(Error::InvalidRecord(_)) => Some(Kind::InvalidRecord),
             Self::Error(Error::NotFound(_)) => Some(Kind::NotFound),
             Self::Error(Error::Conflict(_)) => Some(Kind::Conflict),
             Self::Error(Error::AlreadySettled(_)) => Some(Kind::AlreadySettled),
             Self::Error(Error::Ledger(_)) => Some(Kind::Ledger),
-            Self::Error(_) => None,
+            Self::Denied(_) | Self::Error(_) => None,
         }
     }
 
@@ -146,11 +145,11 @@ pub(super) fn settlement(settlement: &Settlement, name_of: &dyn Fn(&Alert) -> St
         "tokens": settlement.usage.tokens,
         "overrun": usage(settlement.overrun),
         "late": settlement.late,
-        "alerts": settlement.alerts.iter().map(|told| alert(told, name_of(told))).collect::<Vec<_>>(),
+        "alerts": settlement.alerts.iter().map(|told| alert(told, &name_of(told))).collect::<Vec<_>>(),
     })
 }
 
-pub(super) fn alert(alert: &Alert, key: String) -> Value {
+pub(super) fn alert(alert: &Alert, key: &str) -> Value {
     json!({
         "key": key,
         "key_name": alert.key_name,
@@ -188,7 +187,7 @@ pub(super) fn decision(decision: &Decision) -> Value {
     });
     json!({
         "allowed": decision.is_allowed(),
-        "reason": decision.reason().map(|reason| reason.as_str()),
+        "reason": decision.reason().map(Reason::as_str),
         "status": decision.denial().map(Denial::status),
         "rules": rules.collect::<Vec<_>>(),
     })

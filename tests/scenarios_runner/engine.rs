@@ -15,13 +15,16 @@ use enclava_keys::{Clock, Gate, Timestamp};
 use super::answer::Failed;
 use super::schema::{Case, Lapsed, Options, Unavailable};
 
+/// A store and a ledger of one engine.
+pub(crate) type Rooms = (Arc<dyn Store>, Arc<dyn Ledger>);
+
 /// Somewhere to keep keys and budgets.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     /// Whether its ledger is leased: it then leaves out the cases that say `strict`.
-    pub leased: bool,
+    pub(crate) leased: bool,
     /// Makes a fresh store and a fresh ledger, for one case.
-    pub rooms: fn() -> (Arc<dyn Store>, Arc<dyn Ledger>),
+    pub(crate) rooms: fn() -> Rooms,
 }
 
 /// Opens a gate as the case asks for it, with a switch that silences its ledger.

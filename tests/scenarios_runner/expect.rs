@@ -15,9 +15,9 @@ pub(super) enum Expect<N> {
     /// It succeeds, with these fields among others.
     Ok(Fields<N>),
     /// It is denied.
-    Denied(Denied),
+    Denied(Box<Denied>),
     /// It fails.
-    Error(Failure),
+    Error(Box<Failure>),
 }
 
 /// Fields of an answer, each of a known name.

@@ -5,6 +5,7 @@ mod calls;
 mod engine;
 mod expect;
 mod keys;
+mod mutants;
 mod names;
 mod schema;
 mod steps;
@@ -14,25 +15,25 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use engine::Engine;
-pub use schema::Case;
+pub(crate) use engine::Engine;
+pub(crate) use mutants::mutants;
 
-use schema::Scenarios;
+use schema::{Case, Scenarios};
 use world::World;
 
 /// What came of a run.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     /// Cases that ran.
-    pub ran: usize,
+    pub(crate) ran: usize,
     /// Cases that the engine leaves out, because it is leased.
-    pub left_out: usize,
+    pub(crate) left_out: usize,
     /// File, case, step and difference of each failure.
-    pub failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 /// Runs every case of every file in `tests/scenarios` over `engine`.
-pub fn run_all(engine: &Engine) -> Result<Report, String> {
+pub(crate) fn run_all(engine: &Engine) -> Result<Report, String> {
     let mut report = Report::default();
     let mut names = BTreeSet::new();
     for path in files()? {
@@ -57,7 +58,7 @@ pub fn run_all(engine: &Engine) -> Result<Report, String> {
 }
 
 /// Runs one file's text over `engine`: the first failure, or how many cases ran.
-pub fn run_text(text: &str, engine: &Engine) -> Result<usize, String> {
+pub(crate) fn run_text(text: &str, engine: &Engine) -> Result<usize, String> {
     let scenarios = Scenarios::read(text)?;
     for case in &scenarios.cases {
         run(case, engine).map_err(|difference| format!("{}: {difference}", case.name))?;
@@ -65,11 +66,15 @@ pub fn run_text(text: &str, engine: &Engine) -> Result<usize, String> {
     Ok(scenarios.cases.len())
 }
 
+/// The text of every file.
+pub(crate) fn texts() -> Result<Vec<String>, String> {
+    files()?.iter().map(|path| fs::read_to_string(path).map_err(|error| error.to_string())).collect()
+}
+
 /// The rules that some case of some file names.
-pub fn rules() -> Result<BTreeSet<String>, String> {
+pub(crate) fn rules() -> Result<BTreeSet<String>, String> {
     let mut rules = BTreeSet::new();
-    for path in files()? {
-        let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    for text in texts()? {
         rules.extend(Scenarios::read(&text)?.cases.into_iter().flat_map(|case| case.rules));
     }
     Ok(rules)

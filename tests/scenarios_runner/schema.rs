@@ -18,11 +18,11 @@ pub(super) struct Scenarios {
 
 /// One case: a gate of its own and what happens to it.
 #[derive(Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// Named for the mistake that it catches.
-    pub name: String,
+    pub(super) name: String,
     /// The rules that it is about.
-    pub rules: Vec<String>,
+    pub(super) rules: Vec<String>,
     pub(super) start: String,
     pub(super) options: Options,
     pub(super) prices: Option<Box<RawValue>>,
@@ -62,7 +62,7 @@ struct RawCase {
 pub(super) enum Opens {
     #[serde(skip_deserializing)]
     Ok,
-    Error(Failure),
+    Error(Box<Failure>),
 }
 
 /// How the gate is set up.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use enclava_keys::budget::PermitId;
 use enclava_keys::gate::Alert;
@@ -28,7 +29,8 @@ impl World {
     /// Opens the gate of `case`; none if it is rightly refused.
     pub(super) fn open(case: &Case, engine: &Engine) -> Result<Option<Self>, String> {
         let clock = Arc::new(ManualClock::new(parsed(&case.start)?));
-        let opened = engine::open(case, engine, Arc::clone(&clock) as Arc<dyn Clock>);
+        let told: Arc<dyn Clock> = clock.clone();
+        let opened = engine::open(case, engine, told);
         match (opened, &case.opens) {
             (Ok((gate, outage)), Opens::Ok) => Ok(Some(Self {
                 gate,
@@ -52,7 +54,7 @@ impl World {
                 match (&step.set, step.advance_seconds) {
                     (Some(time), _) => self.clock.set(parsed(time)?),
                     (None, seconds) => {
-                        self.clock.advance(std::time::Duration::from_secs(seconds.unwrap_or(0)))
+                        self.clock.advance(Duration::from_secs(seconds.unwrap_or(0)));
                     }
                 }
                 Ok(())
@@ -174,7 +176,7 @@ fn change(secret: &str, change: Change) -> String {
 impl World {
     fn alerts(&self) -> serde_json::Value {
         let told = self.gate.take_alerts(usize::MAX);
-        let told = told.iter().map(|alert| answer::alert(alert, self.name_of(&alert.key_id)));
+        let told = told.iter().map(|alert| answer::alert(alert, &self.name_of(&alert.key_id)));
         serde_json::json!({ "alerts": told.collect::<Vec<_>>() })
     }
 
