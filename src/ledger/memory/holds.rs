@@ -52,7 +52,8 @@ impl Holds {
         if self.get(noted).is_some_and(|hold| hold.id == id) {
             return Some(noted);
         }
-        let place = self.slots.iter().rposition(|hold| hold.id == id)?;
+        // A slot that is free keeps the name of the hold that it was of: taking it by that name would give it away twice.
+        let place = self.slots.iter().rposition(|hold| hold.id == id && hold.revision > 0)?;
         Some(seat_of(place))
     }
 
@@ -191,5 +192,43 @@ impl Ring {
         self.first = self.first.wrapping_add(1);
         self.count = self.count.saturating_sub(1);
         oldest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Calendar, Phase, Usage};
+
+    fn hold(id: u128, phase: Phase) -> Hold {
+        Hold {
+            id: HoldId(id),
+            revision: 1,
+            phase,
+            usage: Usage::ZERO,
+            expires_at: Timestamp::MAX,
+            windows: Calendar::default().windows(Timestamp::EPOCH),
+            others: None,
+            fingerprint: 1,
+            seat: 0,
+        }
+    }
+
+    #[test]
+    fn a_request_id_that_was_forgotten_does_not_share_its_slot() {
+        let mut holds = Holds::default();
+        let crowd = 1..=9_u128;
+        for id in crowd.clone() {
+            holds.put(None, &hold(id, Phase::Live));
+        }
+        for id in crowd {
+            let found = holds.find(HoldId(id), 0);
+            holds.put(found, &hold(id, Phase::Settled));
+        }
+        let found = holds.find(HoldId(1), 0);
+        assert_eq!(found, None, "forgotten for the ninth");
+        let seat = holds.put(found, &hold(1, Phase::Live));
+        assert_ne!(holds.put(None, &hold(10, Phase::Live)), seat);
+        assert_eq!(holds.get(seat), Some(&hold(1, Phase::Live)));
     }
 }
