@@ -9,17 +9,22 @@ use serde_json::value::RawValue;
 use super::faults::{Faults, InvalidRecord, Path, shortened};
 use super::value::{DEEPEST, Value};
 
-/// Ten thousand models of 256 bytes each, and room for the rest.
-const LONGEST: usize = 8 * 1024 * 1024;
+/// The longest record: ten thousand models of 256 bytes each, and room for the rest.
+const LONGEST: usize = 8 << 20;
 
 /// The members of an object, in order.
 pub(super) type Members<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
-/// Reads one JSON object.
+/// Reads one JSON object, a record.
 pub(super) fn parse_object(json: &[u8]) -> Result<Members<'_>, InvalidRecord> {
+    parse_object_within(json, LONGEST)
+}
+
+/// Reads one JSON object of at most so many bytes.
+pub(super) fn parse_object_within(json: &[u8], longest: usize) -> Result<Members<'_>, InvalidRecord> {
     let refused = |message: &str| Err(InvalidRecord::new("", message));
-    if json.len() > LONGEST {
-        return refused("is larger than 8 MiB");
+    if json.len() > longest {
+        return refused(&format!("is larger than {} MiB", longest >> 20));
     }
     let Ok(text) = str::from_utf8(json) else { return refused("is not UTF-8") };
     let mut faults = Faults::default();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::digest::Digest;
 use super::faults::{Faults, InvalidRecord, Path, nearest, shortened};
-use super::json::parse_object;
+use super::json::parse_object_within;
 use super::record::Key;
 use super::value::Value;
 use crate::KeyId;
@@ -12,6 +12,8 @@ use crate::KeyId;
 /// The only version of the format.
 const VERSION: &str = "1";
 const MOST_KEYS: usize = 1_000_000;
+/// Of a file, in bytes.
+const LONGEST: usize = 64 << 20;
 
 /// Reads a policy file: `{"version": 1, "keys": [ … ]}`, each key a record as [`Key::from_record_json`] reads it. Members
 /// whose names begin with `x-` are the writer's own.
@@ -19,7 +21,7 @@ const MOST_KEYS: usize = 1_000_000;
 /// # Errors
 /// Every fault at once, each with its JSON pointer: of the file, of any record, and ids or secrets that two records share.
 pub fn read_policy(json: &[u8]) -> Result<Vec<Key>, InvalidRecord> {
-    let members = parse_object(json)?;
+    let members = parse_object_within(json, LONGEST)?;
     let mut faults = Faults::default();
     let (mut version, mut keys) = (false, None);
     for (name, value) in &members {
@@ -107,6 +109,20 @@ mod tests {
         );
         let keys = read_policy(json.as_bytes()).unwrap();
         assert_eq!(keys.iter().map(Key::name).collect::<Vec<_>>(), ["A", "B"]);
+    }
+
+    #[test]
+    fn a_file_of_more_keys_than_one_record_has_room_for() {
+        let key = |n: usize| {
+            format!(
+                r#"{{"id":"k{n}","name":"K","key_hash":"sha256:{n:064x}","tags":["{0}"]}}"#,
+                "x".repeat(60)
+            )
+        };
+        let keys: Vec<String> = (0..50_000).map(key).collect();
+        let json = format!(r#"{{"version":1,"keys":[{}]}}"#, keys.join(","));
+        assert!(json.len() > 8 << 20);
+        assert_eq!(read_policy(json.as_bytes()).map(|keys| keys.len()), Ok(50_000));
     }
 
     #[test]
