@@ -28,7 +28,8 @@ for source in fuzz/targets/*.rs; do
     mkdir -p "$found" "$artifacts"
     # A panic prints its message; a backtrace for each would only slow libFuzzer down.
     if ! RUST_BACKTRACE=0 "$out/$host/fuzz/$target" "$found" "fuzz/corpus/$target" \
-        -artifact_prefix="$artifacts/" -max_total_time="$seconds" -timeout=10 -print_final_stats=1 >"$log" 2>&1; then
+        -artifact_prefix="$artifacts/" -dict=fuzz/words.dict -max_total_time="$seconds" -timeout=10 \
+        -print_final_stats=1 >"$log" 2>&1; then
         failed="$failed $target"
         tail -n 40 "$log" >&2
         echo "to see it again: cargo run -p enclava-fuzz --bin $target $artifacts/<file>" >&2

@@ -4,12 +4,27 @@
 //! through them on any machine. A crash that libFuzzer finds replays with `cargo run -p enclava-fuzz --bin <target>
 //! <file>`.
 
-#![expect(clippy::missing_panics_doc, reason = "a broken law is reported by panicking")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a broken law is reported by panicking"
+)]
 
-use std::str::from_utf8;
+mod bodies;
+mod keys;
+mod policies;
+mod prices;
+mod texts;
 
-use enclava_keys::budget::Money;
-use enclava_keys::{KeyId, Timestamp};
+pub use bodies::{bearer, request_body, response, stream};
+pub use keys::{key_edit, key_record, key_spec, policy_file};
+pub use policies::{addresses, client_ip, endpoints, models};
+pub use prices::{price_catalogue, price_file};
+pub use texts::{key_id, money, permit_id, secret, timestamp};
 
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
@@ -18,34 +33,27 @@ pub use libfuzzer_sys;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its program and of its corpus.
-pub const TARGETS: &[(&str, Target)] = &[("key_id", key_id), ("money", money), ("timestamp", timestamp)];
-
-/// A key id reads back from its own text, and its text is short and plain.
-pub fn key_id(data: &[u8]) {
-    let Some(id) = from_utf8(data).ok().and_then(|text| text.parse::<KeyId>().ok()) else { return };
-    let text = id.to_string();
-    assert!(text.len() <= 64 && text.is_ascii());
-    assert_eq!(text.as_bytes(), data);
-    assert_eq!(text.parse(), Ok(id));
-}
-
-/// An amount reads back from its own text, in every form, and rounding up never lowers it or adds a pico-dollar.
-pub fn money(data: &[u8]) {
-    let Ok(text) = from_utf8(data) else { return };
-    let up = Money::parse_rounded_up(text);
-    let Ok(exact) = text.parse::<Money>() else { return };
-    assert_eq!(up, Ok(exact));
-    assert_eq!(exact.to_string().parse(), Ok(exact));
-    assert_eq!(Money::exact(exact.to_decimal()), Ok(exact));
-    let (usd, pico) = exact.to_parts();
-    assert_eq!(Money::from_parts(usd, pico), Ok(exact));
-}
-
-/// An instant reads back from its own text.
-pub fn timestamp(data: &[u8]) {
-    let Some(instant) = from_utf8(data).ok().and_then(|text| text.parse::<Timestamp>().ok()) else { return };
-    assert_eq!(instant.to_string().parse(), Ok(instant));
-}
+pub const TARGETS: &[(&str, Target)] = &[
+    ("addresses", addresses),
+    ("bearer", bearer),
+    ("client_ip", client_ip),
+    ("endpoints", endpoints),
+    ("key_edit", key_edit),
+    ("key_id", key_id),
+    ("key_record", key_record),
+    ("key_spec", key_spec),
+    ("models", models),
+    ("money", money),
+    ("permit_id", permit_id),
+    ("policy_file", policy_file),
+    ("price_catalogue", price_catalogue),
+    ("price_file", price_file),
+    ("request_body", request_body),
+    ("response", response),
+    ("secret", secret),
+    ("stream", stream),
+    ("timestamp", timestamp),
+];
 
 /// The body of a target's program: libFuzzer's when it is built for fuzzing, else a replay of the files it is given.
 #[cfg(fuzzing)]

@@ -13,7 +13,7 @@ use crate::KeyId;
 const VERSION: &str = "1";
 const MOST_KEYS: usize = 1_000_000;
 /// Of a file, in bytes.
-const LONGEST: usize = 64 << 20;
+const LONGEST: usize = 512 << 20;
 
 /// Reads a policy file: `{"version": 1, "keys": [ … ]}`, each key a record as [`Key::from_record_json`] reads it. Members
 /// whose names begin with `x-` are the writer's own.

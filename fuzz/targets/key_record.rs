@@ -1,0 +1,5 @@
+//! See `enclava_fuzz::key_record`.
+
+#![cfg_attr(fuzzing, no_main)]
+
+enclava_fuzz::program!(key_record);
