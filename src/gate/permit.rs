@@ -216,6 +216,8 @@ impl Permit {
         };
         self.hold.usage = usage;
         self.stage = Stage::Ended;
+        // What it came to is known here for good, however soon the ledger forgets it.
+        (self.hold.phase, self.hold.usage) = (phase, usage);
         Ok(settlement)
     }
 }

@@ -4,7 +4,9 @@
 //! short: a hold that should have lapsed and did not yet keeps its room.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrayvec::ArrayVec;
 
@@ -22,6 +24,9 @@ const ATTEMPTS: usize = 8;
 /// How many lapsed holds one call clears away.
 const LAPSES_A_CALL: usize = 32;
 
+/// A hold takes fewer steps than this in its life.
+const STEPS: u32 = 1 << 16;
+
 type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
 type Parts = ArrayVec<Part, MAX_OWNERS>;
 type Rows = ArrayVec<[Moved; Meter::ALL.len()], MAX_OWNERS>;
@@ -31,12 +36,16 @@ type Rows = ArrayVec<[Moved; Meter::ALL.len()], MAX_OWNERS>;
 pub struct Books {
     ledger: Arc<dyn Ledger>,
     terms: Terms,
+    // Counts the holds that were named after a request.
+    named: AtomicU32,
 }
 
 impl Books {
     /// Books in `ledger`, under `terms`.
     pub fn new(ledger: Arc<dyn Ledger>, terms: Terms) -> Self {
-        Self { ledger, terms }
+        // Begins anywhere, so that processes which share a ledger do not count alike.
+        let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
+        Self { ledger, terms, named: AtomicU32::new(u32::from_le_bytes([a, b, c, d])) }
     }
 
     /// The ledger they are kept in.
@@ -133,8 +142,8 @@ impl Books {
                         .map_or_else(|| inconsistent().into(), NotReserved::Refused));
                 }
                 Outcome::Refused => {}
-                Outcome::Unexpected(Some(found)) => *hold = *found,
-                Outcome::Unexpected(None) => return Err(NotReserved::Conflict),
+                Outcome::Unexpected(Some(found)) if continues(hold, &found) => *hold = *found,
+                Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
                 Outcome::Crowded | Outcome::Elsewhen(_) => return Err(inconsistent().into()),
             }
         }
@@ -164,8 +173,8 @@ impl Books {
                 Ok(crossings) => {
                     return Ok(Closed { was: seen.phase, before: seen.usage, hold: after, crossings });
                 }
-                Err(Some(found)) => seen = Cow::Owned(*found),
-                Err(None) => return Err(Closing::NotFound),
+                Err(Some(found)) if continues(&seen, &found) => seen = Cow::Owned(*found),
+                Err(_) => return Err(Closing::NotFound),
             }
         }
         Err(contended().into())
@@ -194,7 +203,7 @@ impl Books {
         for _ in 0..ATTEMPTS {
             let parties = parties(&[account], now);
             let nothing = NewHold { estimate: Usage::ZERO, ..new };
-            let before = Hold { revision: 0, ..self.live(&parties, nothing, now).ok_or_else(no_owner)? };
+            let before = self.live(&parties, nothing, now).ok_or_else(no_owner)?;
             let after = closed(&before, Phase::Settled, new.estimate);
             let part = close(0, before.windows, &before, &after, account.limits);
             match self.take(&parties, 0, &after, &[part], None, true, &mut rows)? {
@@ -273,7 +282,7 @@ impl Books {
         let others = rest.iter().map(|party| (party.owner.id().clone(), party.windows));
         Some(Hold {
             id: new.id,
-            revision: 1,
+            revision: self.first_revision(new),
             phase: Phase::Live,
             usage: new.estimate,
             expires_at: now.saturating_add(self.terms.lifetime),
@@ -282,6 +291,17 @@ impl Books {
             fingerprint: new.fingerprint,
             seat: 0,
         })
+    }
+
+    // A request id may come again once its call is forgotten. Its holds begin far from each other, so that whoever still
+    // has an old one in hand cannot take it for the new.
+    #[inline]
+    fn first_revision(&self, new: NewHold) -> u32 {
+        const GOLDEN: u32 = 0x9e37_79b1;
+        match new.fingerprint {
+            0 => 1,
+            _ => (self.named.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN) >> 1) | 1,
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a step, named where they are passed")]
@@ -354,6 +374,11 @@ impl Books {
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }
     }
+}
+
+// Whether `found` is what became of `seen`, and not another hold of the same name.
+fn continues(seen: &Hold, found: &Hold) -> bool {
+    found.revision.checked_sub(seen.revision).is_some_and(|steps| steps < STEPS)
 }
 
 #[inline]

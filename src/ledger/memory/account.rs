@@ -50,6 +50,10 @@ pub(super) fn apply(
         return Ok(Outcome::Refused);
     }
     let home = accounts.first_mut().ok_or_else(no_owner)?;
+    if step.expected == 0 {
+        // A new call: whoever was to be forgotten has come back under the same name.
+        home.leaving = false;
+    }
     let seat = home.holds.put(found, step.becomes);
     Ok(Outcome::Taken { next_lapse: home.holds.next_lapse(), seat })
 }

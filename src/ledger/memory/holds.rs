@@ -9,7 +9,8 @@ use super::MemoryLedger;
 use crate::budget::{Hold, HoldId};
 use crate::time::Timestamp;
 
-const FINALS: usize = MemoryLedger::REMEMBERED_FINAL;
+// The oldest of them makes room for a new hold before that is resolved itself.
+const FINALS: usize = MemoryLedger::REMEMBERED_FINAL + 1;
 
 pub(super) struct Holds {
     slots: Vec<Hold>,

@@ -44,7 +44,7 @@ struct Shard {
 impl MemoryLedger {
     /// How many settled or released calls of one key are remembered: settling one again answers with the first
     /// settlement.
-    pub const REMEMBERED_FINAL: usize = 8;
+    pub const REMEMBERED_FINAL: usize = 7;
     /// How many dropped or lapsed calls of one key are remembered: each may be settled once with the real usage.
     pub const REMEMBERED_PROVISIONAL: usize = 64;
 
@@ -145,7 +145,11 @@ impl MemoryLedger {
         for (owner, account) in step.owners.iter().zip(taken) {
             let shard = guard_of(&order, &mut guards, owner)?;
             let seat = shard.seats.get(owner.id()).copied();
-            *shard.open(owner, seat)? = account;
+            if account.has_left() {
+                shard.remove(owner);
+            } else {
+                *shard.open(owner, seat)? = account;
+            }
         }
         outcome
     }
