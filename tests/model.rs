@@ -1,0 +1,107 @@
+//! The gate against an obvious oracle: random calls, edits, crashes and clocks, and every answer foretold.
+//!
+//! The oracle keeps a list of facts (every hold there ever was) and adds them up for every question, in 128 bits. It
+//! shares no rule with the library: only `Calendar`, whose windows have a proof of their own.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
+)]
+
+#[path = "model/account.rs"]
+mod account;
+#[path = "model/keys.rs"]
+mod keys;
+#[path = "model/machine.rs"]
+mod machine;
+#[path = "model/ops.rs"]
+mod ops;
+#[path = "model/oracle.rs"]
+mod oracle;
+
+use std::collections::BTreeSet;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, TestRunner};
+use proptest_state_machine::{ReferenceStateMachine, prop_state_machine};
+
+use crate::machine::Machine;
+use crate::oracle::Answer;
+
+/// A few hundred cases in `cargo test`; `PROPTEST_CASES` for more.
+fn config() -> Config {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    // The transitions of a failing case say all there is to say: nothing is kept beside the test.
+    Config { cases: cases.unwrap_or(400), failure_persistence: None, ..Config::default() }
+}
+
+prop_state_machine! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_answer_is_foretold(sequential 20..64 => Machine);
+}
+
+/// What the cases above come to, told apart as far as it matters.
+fn kinds(answer: &Answer) -> Vec<String> {
+    match answer {
+        Answer::Settled { overrun, late, alerts, .. } => {
+            let overran = *overrun != enclava_keys::Usage::ZERO;
+            vec![format!("settled, overran {overran}, late {late}"), format!("{} alerts", alerts.len())]
+        }
+        Answer::Denied(refusal) => vec![format!("{}, transient {}", refusal.reason, refusal.transient)],
+        Answer::Admitted { view } => vec![format!("admitted, view {view}")],
+        Answer::AlreadySettled(_) => vec!["already settled".to_owned()],
+        other => vec![format!("{other:?}")],
+    }
+}
+
+#[test]
+fn the_cases_meet_all_there_is_to_meet() {
+    let mut met = BTreeSet::new();
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..1_000 {
+        let case = Machine::sequential_strategy(20..64).new_tree(&mut runner).unwrap();
+        let (mut oracle, ops, _) = case.current();
+        for op in &ops {
+            oracle.step(op);
+            met.extend(kinds(&oracle.answer));
+            met.extend((oracle.lapsed > 1).then(|| "lapsed together".to_owned()));
+            met.extend((!oracle.told.is_empty() && oracle.lapsed > 0).then(|| "told of a lapse".to_owned()));
+        }
+    }
+    let spend = ["daily_spend_exceeded", "monthly_spend_exceeded", "daily_tokens_exceeded"];
+    let spend = spend
+        .iter()
+        .flat_map(|reason| [false, true].map(|transient| format!("{reason}, transient {transient}")));
+    let settled = ["false, late false", "false, late true", "true, late false", "true, late true"];
+    let settled = settled.iter().map(|how| format!("settled, overran {how}"));
+    let rest = [
+        "0 alerts",
+        "1 alerts",
+        "2 alerts",
+        "Conflict",
+        "Done",
+        "NotFound",
+        "Nothing",
+        "Unavailable",
+        "admitted, view false",
+        "admitted, view true",
+        "already settled",
+        "internal_error, transient false",
+        "key_disabled, transient false",
+        "key_revoked, transient false",
+        "lapsed together",
+        "ledger_unavailable, transient true",
+        "rate_limited, transient true",
+        "secret_retired, transient false",
+        "told of a lapse",
+        "unknown_key, transient false",
+    ];
+    let missed: Vec<String> =
+        spend.chain(settled).chain(rest.map(str::to_owned)).filter(|kind| !met.contains(kind)).collect();
+    assert!(missed.is_empty(), "never met: {missed:?}");
+}

@@ -1,0 +1,312 @@
+//! The gate under test, and what is compared after every step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use enclava_keys::budget::{Amount, PermitId};
+use enclava_keys::gate::{Alert, Balance, Settlement};
+use enclava_keys::{
+    Denial, Error, Gate, KeyEdit, KeyId, KeySpec, ManualClock, Permit, Reason, Request, Usage,
+};
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
+
+use crate::account::Told;
+use crate::ops::{Change, Op, SLOTS, ZONES, anything, create, start};
+use crate::oracle::{Answer, MOST_LIVE, Oracle, Refusal, Standing, of};
+
+pub(crate) struct Machine;
+
+impl ReferenceStateMachine for Machine {
+    type State = Oracle;
+    type Transition = Op;
+
+    fn init_state() -> BoxedStrategy<Oracle> {
+        start().prop_map(Oracle::new).boxed()
+    }
+
+    fn transitions(oracle: &Oracle) -> BoxedStrategy<Op> {
+        // Without a key nothing of interest happens.
+        if oracle.keys[0].is_none() {
+            prop_oneof![2 => create(Just(0)), 1 => anything()].boxed()
+        } else {
+            anything().boxed()
+        }
+    }
+
+    fn apply(mut oracle: Oracle, op: &Op) -> Oracle {
+        oracle.step(op);
+        oracle
+    }
+}
+
+/// A gate on a clock that is told what time it is.
+pub(crate) struct Subject {
+    gate: Gate,
+    clock: Arc<ManualClock>,
+    secrets: [Vec<String>; SLOTS],
+    permits: Vec<Option<Permit>>,
+    ids: Vec<PermitId>,
+    // What the gate must have counted.
+    denied: BTreeMap<Reason, u64>,
+}
+
+impl StateMachineTest for Machine {
+    type SystemUnderTest = Subject;
+    type Reference = Self;
+
+    fn init_test(oracle: &Oracle) -> Subject {
+        let clock = Arc::new(ManualClock::new(oracle.now));
+        let builder = Gate::builder().clock(Arc::<ManualClock>::clone(&clock)).max_in_flight(MOST_LIVE);
+        Subject {
+            gate: builder.open("memory:").unwrap(),
+            clock,
+            secrets: Default::default(),
+            permits: Vec::new(),
+            ids: Vec::new(),
+            denied: BTreeMap::new(),
+        }
+    }
+
+    fn apply(mut subject: Subject, oracle: &Oracle, op: Op) -> Subject {
+        let answer = subject.happen(oracle, &op);
+        assert_eq!(answer, oracle.answer, "the answer to {op:?}");
+        for slot in 0..SLOTS {
+            let standing = subject.gate.usage(&id(slot)).ok();
+            let standing =
+                standing.map(|all| [all.daily_spend, all.monthly_spend, all.daily_tokens].map(told));
+            assert_eq!(standing, oracle.standing(slot), "the usage of key {slot} after {op:?}");
+        }
+        subject.compare_alerts(oracle, &op);
+        subject
+    }
+
+    fn teardown(subject: Subject, _: Oracle) {
+        assert_eq!(subject.gate.stats().denied, subject.denied);
+    }
+}
+
+fn id(slot: usize) -> KeyId {
+    format!("key-{slot}").parse().unwrap()
+}
+
+fn slot_of(id: &KeyId) -> usize {
+    (0..SLOTS).find(|&slot| self::id(slot) == *id).unwrap()
+}
+
+fn units(amount: Amount) -> i128 {
+    match amount {
+        Amount::Spend(money) => money.as_picos(),
+        Amount::Tokens(tokens) => tokens.into(),
+    }
+}
+
+fn told(balance: Balance) -> Standing {
+    let Balance { used, held, limit, remaining, resets_at } = balance;
+    (units(used), units(held), limit.map(units), remaining.map(units), resets_at)
+}
+
+fn alert(alert: &Alert) -> Told {
+    Told {
+        slot: slot_of(&alert.key_id),
+        meter: alert.meter,
+        window_start: alert.window_start,
+        threshold: alert.threshold.basis_points(),
+        limit: units(alert.limit),
+        used: units(alert.used),
+        resets_at: alert.resets_at,
+    }
+}
+
+fn refusal(denial: &Denial) -> Refusal {
+    let meter = denial.budget_detail().map(|of| (of.limit, of.used, of.held, of.requested, of.resets_at));
+    Refusal { reason: denial.reason(), transient: denial.transient(), meter }
+}
+
+fn settled(settlement: Settlement) -> Answer {
+    let Settlement { usage, overrun, late, alerts } = settlement;
+    Answer::Settled { usage, overrun, late, alerts: alerts.iter().map(alert).collect() }
+}
+
+fn done<T>(result: Result<T, Error>) -> Answer {
+    result.map_or_else(|error| failed(&error), |_| Answer::Done)
+}
+
+fn failed(error: &Error) -> Answer {
+    match error {
+        Error::AlreadySettled(first) => {
+            assert!(first.overrun == Usage::ZERO && !first.late && first.alerts.is_empty());
+            Answer::AlreadySettled(first.usage)
+        }
+        Error::NotFound(_) => Answer::NotFound,
+        Error::Conflict(_) => Answer::Conflict,
+        Error::Denied(denial) => Answer::Denied(refusal(denial)),
+        Error::Ledger(_) => Answer::Unavailable,
+        other => panic!("{other}"),
+    }
+}
+
+impl Subject {
+    fn happen(&mut self, oracle: &Oracle, op: &Op) -> Answer {
+        match *op {
+            Op::Create { slot, limits, zone } => {
+                let spec = KeySpec::new(format!("key {slot}"))
+                    .id(id(slot).to_string())
+                    .daily_spend_limit(limits.daily_spend.map(|limit| limit.to_string()))
+                    .monthly_spend_limit(limits.monthly_spend.map(|limit| limit.to_string()))
+                    .daily_token_limit(limits.daily_tokens)
+                    .alert_threshold(limits.alert_threshold.map(|threshold| threshold.to_string()))
+                    .timezone(ZONES[zone]);
+                let made = self.gate.create_key(&spec);
+                if let Ok(made) = &made {
+                    self.secrets[slot] = vec![made.secret.reveal().to_owned()];
+                }
+                done(made)
+            }
+            Op::Authorize { slot, secret, estimate, request } => {
+                self.authorize(slot, secret, estimate, request)
+            }
+            Op::Dispatched { call } => self.with(oracle, call, |permit| {
+                permit.dispatched();
+                Answer::Done
+            }),
+            Op::Progress { call, usage } => self.with(oracle, call, |permit| {
+                permit.progress(usage);
+                Answer::Done
+            }),
+            Op::Extend { call, more } => self.with(oracle, call, |permit| done(permit.extend(more))),
+            Op::Settle { call, bill } => {
+                let usage = oracle.nth(call).map(|call| of(bill, &oracle.calls[call]));
+                self.with(oracle, call, |permit| {
+                    permit.settle(usage.unwrap()).map_or_else(|e| failed(&e), settled)
+                })
+            }
+            Op::Release { call } => {
+                let expected = &oracle.answer;
+                self.with(oracle, call, |permit| released(permit.release(), expected))
+            }
+            Op::Drop { call } => self.take(oracle, call, drop),
+            Op::Detach { call } => self.take(oracle, call, |permit| drop(permit.detach())),
+            Op::Crash { call } => self.take(oracle, call, std::mem::forget),
+            Op::SettleById { call, bill } => match oracle.nth(call) {
+                None => Answer::Nothing,
+                Some(call) => {
+                    let usage = of(bill, &oracle.calls[call]);
+                    self.gate.settle(&self.ids[call], usage).map_or_else(|error| failed(&error), settled)
+                }
+            },
+            Op::ReleaseById { call } => match oracle.nth(call) {
+                None => Answer::Nothing,
+                Some(call) => released(self.gate.release(&self.ids[call]), &oracle.answer),
+            },
+            Op::Record { slot, usage, request } => {
+                let request = request.map(|request| format!("request {request}"));
+                let recorded = self.gate.record(&id(slot), usage, request.as_deref());
+                recorded.map_or_else(|error| failed(&error), settled)
+            }
+            Op::Clock(_) => {
+                self.clock.set(oracle.now);
+                oracle.answer.clone()
+            }
+            Op::Edit { slot, change, widen } => self.edit(slot, change, widen),
+            Op::Disable { slot } => done(self.gate.disable_key(&id(slot))),
+            Op::Enable { slot } => done(self.gate.enable_key(&id(slot))),
+            Op::Revoke { slot } => done(self.gate.revoke_key(&id(slot))),
+            Op::Rotate { slot, overlap } => {
+                let made = self.gate.rotate_key(&id(slot), Duration::from_secs(overlap));
+                if let Ok(made) = &made {
+                    self.secrets[slot].push(made.secret.reveal().to_owned());
+                }
+                done(made)
+            }
+            Op::Delete { slot } => done(self.gate.delete_key(&id(slot))),
+        }
+    }
+
+    fn authorize(&mut self, slot: usize, secret: usize, estimate: Usage, request: Option<u8>) -> Answer {
+        let secrets = &self.secrets[slot];
+        let never = "en_00000000000000000000000000000000".to_owned();
+        let secret =
+            secrets.len().checked_sub(1).map_or(&never, |last| &secrets[last - secret % secrets.len()]);
+        let name = request.map(|request| format!("request {request}"));
+        let mut asked = Request::new(secret).cost(estimate.cost).tokens(estimate.tokens);
+        if let Some(name) = &name {
+            asked = asked.request_id(name);
+        }
+        let foretold = self.gate.check(&asked);
+        match self.gate.authorize(&asked) {
+            Ok(permit) => {
+                let view = permit.is_view();
+                // A view is admitted whatever the meters say: its call is in flight already.
+                assert!(foretold.is_allowed() || view, "a dry run said no: {foretold}");
+                self.ids.push(permit.id());
+                self.permits.push(Some(permit));
+                Answer::Admitted { view }
+            }
+            Err(denial) => {
+                *self.denied.entry(denial.reason()).or_default() += 1;
+                if denial.budget_detail().is_some() {
+                    assert_eq!(foretold.denial().map(refusal), Some(refusal(&denial)), "the dry run");
+                }
+                Answer::Denied(refusal(&denial))
+            }
+        }
+    }
+
+    fn edit(&mut self, slot: usize, change: Change, widen: bool) -> Answer {
+        let edit = KeyEdit::new();
+        let edit = match change {
+            Change::DailySpend(limit) => edit.daily_spend_limit(limit.map(|limit| limit.to_string())),
+            Change::MonthlySpend(limit) => edit.monthly_spend_limit(limit.map(|limit| limit.to_string())),
+            Change::DailyTokens(limit) => edit.daily_token_limit(limit),
+            Change::Threshold(threshold) => {
+                edit.alert_threshold(threshold.map(|threshold| threshold.to_string()))
+            }
+            Change::Zone(zone) => edit.timezone(ZONES[zone]),
+        };
+        done(self.gate.update_key(&id(slot), &if widen { edit.widen() } else { edit }))
+    }
+
+    // The oracle has taken the step already: a permit that is out of hand is found by what there is.
+    fn with(&mut self, oracle: &Oracle, call: usize, act: impl FnOnce(&mut Permit) -> Answer) -> Answer {
+        let permit = oracle.nth(call).and_then(|call| self.permits[call].as_mut());
+        permit.map_or(Answer::Nothing, act)
+    }
+
+    fn take(&mut self, oracle: &Oracle, call: usize, act: impl FnOnce(Permit)) -> Answer {
+        let permit = oracle.nth(call).and_then(|call| self.permits[call].take());
+        permit.map_or(Answer::Nothing, |permit| {
+            act(permit);
+            Answer::Done
+        })
+    }
+
+    fn compare_alerts(&self, oracle: &Oracle, op: &Op) {
+        let key = |told: &Told| (told.slot, told.meter, told.window_start, told.threshold);
+        let mut told: Vec<Told> = self.gate.take_alerts(usize::MAX).iter().map(alert).collect();
+        let mut expected = oracle.told.clone();
+        told.sort();
+        expected.sort();
+        if oracle.lapsed < 2 {
+            assert_eq!(told, expected, "the alerts of {op:?}");
+            return;
+        }
+        // Holds that lapse together are charged in an order that nobody promises: which of them reached the threshold is
+        // open, that it was reached is not.
+        assert_eq!(told.iter().map(key).collect::<Vec<_>>(), expected.iter().map(key).collect::<Vec<_>>());
+        for told in told {
+            // The account of a deleted key goes with its last call, and its sums with it.
+            let (used, _) = oracle.sum(told.slot, told.meter, told.window_start).unwrap_or((i128::MAX, 0));
+            assert!(told.used * 10_000 >= told.limit * i128::from(told.threshold) && told.used <= used);
+        }
+    }
+}
+
+// A release tells nothing but that it was done.
+fn released(result: Result<(), Error>, expected: &Answer) -> Answer {
+    match (result, expected) {
+        (Ok(()), Answer::Settled { usage: Usage::ZERO, alerts, .. }) if alerts.is_empty() => expected.clone(),
+        (result, _) => done(result),
+    }
+}

@@ -1,0 +1,394 @@
+//! What the gate must answer.
+
+use std::time::Duration;
+
+use enclava_keys::budget::{Calendar, Limits, Meter, Phase, Window};
+use enclava_keys::{Reason, Timestamp, Usage};
+
+use crate::account::{Account, Hold, Name, Told};
+use crate::ops::{Bill, Clock, Op, SLOTS};
+
+pub(crate) const MOST_LIVE: u32 = 5;
+const LIFETIME: Duration = Duration::from_mins(10);
+
+/// What comes of one [`Op`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// There was nothing that it could happen to.
+    Nothing,
+    Done,
+    Admitted {
+        view: bool,
+    },
+    Denied(Refusal),
+    /// Told twice over: by the settlement, and by the queue of alerts.
+    Settled {
+        usage: Usage,
+        overrun: Usage,
+        late: bool,
+        alerts: Vec<Told>,
+    },
+    AlreadySettled(Usage),
+    NotFound,
+    Conflict,
+    /// The ledger does not know the window any more.
+    Unavailable,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: Reason,
+    pub(crate) transient: bool,
+    /// The meter that is named: its cap, used, held, requested, reset.
+    pub(crate) meter: Option<(i128, i128, i128, i128, Timestamp)>,
+}
+
+/// One meter as `usage()` tells it: used, held, cap, what is left of it, and when it resets.
+pub(crate) type Standing = (i128, i128, Option<i128>, Option<i128>, Timestamp);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) limits: Limits,
+    pub(crate) calendar: Calendar,
+    pub(crate) enabled: bool,
+    pub(crate) revoked: bool,
+    // When each ends, oldest first; and whether it is forgotten.
+    pub(crate) secrets: Vec<(Option<Timestamp>, bool)>,
+}
+
+/// A permit, as its holder sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) slot: usize,
+    /// The account and the hold that it was given for.
+    pub(crate) account: usize,
+    pub(crate) hold: usize,
+    pub(crate) name: Name,
+    pub(crate) limits: Limits,
+    pub(crate) view: bool,
+    pub(crate) dispatched: bool,
+    /// Whether somebody still has it in hand.
+    pub(crate) held: bool,
+    // What it was told of its hold last.
+    pub(crate) phase: Phase,
+    pub(crate) seen: Usage,
+    pub(crate) progress: Option<Usage>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Oracle {
+    pub(crate) now: Timestamp,
+    pub(crate) keys: [Option<Key>; SLOTS],
+    pub(crate) accounts: Vec<Account>,
+    // The account of each slot, once it was used.
+    pub(crate) current: [Option<usize>; SLOTS],
+    pub(crate) calls: Vec<Call>,
+    pub(crate) answer: Answer,
+    /// The alerts of the last step, in order, and how many of them come from holds that lapsed together.
+    pub(crate) told: Vec<Told>,
+    pub(crate) lapsed: usize,
+    /// Accounts that some fact has pushed past a cap, or whose cap was lowered: `used + held <= cap` need not hold.
+    pub(crate) excused: Vec<bool>,
+}
+
+impl Oracle {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            keys: [const { None }; SLOTS],
+            accounts: Vec::new(),
+            current: [None; SLOTS],
+            calls: Vec::new(),
+            answer: Answer::Nothing,
+            told: Vec::new(),
+            lapsed: 0,
+            excused: Vec::new(),
+        }
+    }
+
+    /// The call that an operation means, if there is one.
+    pub(crate) fn nth(&self, call: usize) -> Option<usize> {
+        let last = self.calls.len().checked_sub(1)?;
+        Some(last - call % self.calls.len())
+    }
+
+    pub(crate) fn step(&mut self, op: &Op) {
+        self.told.clear();
+        self.answer = self.happen(op);
+        // Afterwards the usage of every key is asked for, which charges what lapsed.
+        self.lapsed = 0;
+        for slot in 0..SLOTS {
+            if let Some(limits) = self.keys[slot].as_ref().map(|key| key.limits) {
+                self.lapsed += self.lapse(slot, &limits);
+            }
+        }
+    }
+
+    pub(crate) fn standing(&self, slot: usize) -> Option<[Standing; 3]> {
+        let key = self.keys[slot].as_ref()?;
+        let windows = key.calendar.windows(self.now);
+        Some(Meter::ALL.map(|meter| {
+            let Window { start, end } = windows.of(meter);
+            let (used, held) = self.sum(slot, meter, start).unwrap_or_default();
+            let cap = key.limits.cap(meter);
+            assert!(used >= 0 && held >= 0, "less than nothing");
+            let excused = self.current[slot].is_none_or(|account| self.excused[account]);
+            assert!(excused || cap.is_none_or(|cap| used + held <= cap), "{meter} is past its cap");
+            (used, held, cap, cap.map(|cap| (cap - used - held).max(0)), end)
+        }))
+    }
+
+    pub(crate) fn sum(&self, slot: usize, meter: Meter, start: Timestamp) -> Option<(i128, i128)> {
+        Some(self.accounts[self.current[slot]?].sum(meter, start))
+    }
+
+    fn happen(&mut self, op: &Op) -> Answer {
+        match *op {
+            Op::Create { slot, limits, zone } => self.create(slot, limits, zone),
+            Op::Authorize { slot, secret, estimate, request } => {
+                self.authorize(slot, secret, estimate, request)
+            }
+            Op::Dispatched { call } => self.with(call, |call| call.dispatched = true),
+            Op::Progress { call, usage } => self.with(call, |call| {
+                (call.dispatched, call.progress) = (true, Some(usage));
+            }),
+            Op::Extend { call, more } => self.extend(call, more),
+            Op::Settle { call, bill } => self.end(call, Phase::Settled, Some(bill)),
+            Op::Release { call } => self.end(call, Phase::Released, None),
+            Op::Drop { call } => self.drop(call),
+            Op::Detach { call } | Op::Crash { call } => self.with(call, |call| call.held = false),
+            Op::SettleById { call, bill } => self.end_by_id(call, Phase::Settled, Some(bill)),
+            Op::ReleaseById { call } => self.end_by_id(call, Phase::Released, None),
+            Op::Record { slot, usage, request } => self.record(slot, usage, request),
+            Op::Clock(clock) => self.move_clock(clock),
+            Op::Edit { slot, change, widen } => self.edit(slot, change, widen),
+            Op::Disable { slot } => self.switch(slot, |key| key.enabled = false),
+            Op::Enable { slot } => match &self.keys[slot] {
+                Some(key) if key.revoked => Answer::Conflict,
+                _ => self.switch(slot, |key| key.enabled = true),
+            },
+            Op::Revoke { slot } => self.switch(slot, |key| key.revoked = true),
+            Op::Rotate { slot, overlap } => self.rotate(slot, overlap),
+            Op::Delete { slot } => self.delete(slot),
+        }
+    }
+
+    fn authorize(&mut self, slot: usize, secret: usize, estimate: Usage, request: Option<u8>) -> Answer {
+        let denied = |reason| Answer::Denied(Refusal { reason, transient: false, meter: None });
+        let Some(key) = self.keys[slot].clone() else { return denied(Reason::UnknownKey) };
+        let (ends, forgotten) = key.secrets[key.secrets.len() - 1 - secret % key.secrets.len()];
+        if forgotten {
+            return denied(Reason::UnknownKey);
+        } else if ends.is_some_and(|end| end <= self.now) {
+            return denied(Reason::SecretRetired);
+        } else if key.revoked {
+            return denied(Reason::KeyRevoked);
+        } else if !key.enabled {
+            return denied(Reason::KeyDisabled);
+        }
+        let (windows, expires) = (key.calendar.windows(self.now), self.now.saturating_add(LIFETIME));
+        let current = self.open_account(slot);
+        let name = request.map_or(Name::Drawn(self.calls.len()), Name::Request);
+        let account = &mut self.accounts[current];
+        let found = account.find(name).map(|place| (place, account.holds[place].clone()));
+        let (view, hold) = match found {
+            Some((place, hold)) if hold.phase == Phase::Live && hold.asked == Some(estimate) => (true, place),
+            Some(_) => return denied(Reason::InternalError),
+            None if account.live() >= usize::try_from(MOST_LIVE).unwrap() => {
+                return Answer::Denied(Refusal { reason: Reason::RateLimited, transient: true, meter: None });
+            }
+            None if !account.open(windows) => {
+                return Answer::Denied(Refusal {
+                    reason: Reason::LedgerUnavailable,
+                    transient: true,
+                    meter: None,
+                });
+            }
+            None => {
+                if let Some(refusal) = refuse(account, &key.limits, windows, estimate, |_| false) {
+                    return Answer::Denied(refusal);
+                }
+                let (phase, usage) = (Phase::Live, estimate);
+                let hold = Hold { name, asked: Some(estimate), phase, usage, windows, expires, known: true };
+                (false, account.add(hold))
+            }
+        };
+        let seen = account.holds[hold].usage;
+        self.calls.push(Call {
+            slot,
+            account: current,
+            hold,
+            name,
+            limits: key.limits,
+            view,
+            dispatched: false,
+            held: true,
+            phase: Phase::Live,
+            seen,
+            progress: None,
+        });
+        Answer::Admitted { view }
+    }
+
+    fn extend(&mut self, call: usize, more: Usage) -> Answer {
+        let Some(mut call) = self.in_hand(call) else { return Answer::Nothing };
+        let answer = self.try_extend(&mut call.1, more);
+        self.calls[call.0] = call.1;
+        answer
+    }
+
+    fn try_extend(&mut self, call: &mut Call, more: Usage) -> Answer {
+        let limits = self.limits_of(call);
+        loop {
+            if call.phase != Phase::Live || self.known(call).is_none() {
+                return Answer::Conflict;
+            }
+            let account = &mut self.accounts[call.account];
+            let hold = account.holds[call.hold].clone();
+            (call.phase, call.seen) = (hold.phase, hold.usage);
+            if hold.phase != Phase::Live {
+                return Answer::Conflict;
+            }
+            // What holds something already and is asked for no more is not asked again.
+            let settled = |meter: Meter| more.on(meter) == 0 && hold.usage.on(meter) > 0;
+            match refuse(account, &limits, hold.windows, more, settled) {
+                None => {
+                    let expires = self.now.saturating_add(LIFETIME).max(hold.expires);
+                    call.seen = hold.usage.saturating_add(more);
+                    account.holds[call.hold] = Hold { usage: call.seen, expires, ..hold };
+                    return Answer::Done;
+                }
+                // Only the calls of a key that is gone may still have to lapse: nobody asks for its usage.
+                Some(_) if self.lapse(call.slot, &limits) > 0 => {}
+                Some(refusal) => return Answer::Denied(refusal),
+            }
+        }
+    }
+
+    fn end(&mut self, call: usize, phase: Phase, bill: Option<Bill>) -> Answer {
+        let Some((place, call)) = self.in_hand(call) else { return Answer::Nothing };
+        let usage = bill.map_or(Usage::ZERO, |bill| of(bill, &call));
+        if !call.phase.is_open() {
+            return Answer::AlreadySettled(call.seen);
+        }
+        let limits = self.limits_of(&call);
+        let Some(hold) = self.known(&call) else { return Answer::NotFound };
+        let answer = self.close(call.slot, hold, phase, usage, Some(&limits));
+        if matches!(answer, Answer::Settled { .. }) {
+            (self.calls[place].phase, self.calls[place].seen) = (phase, usage);
+        }
+        answer
+    }
+
+    fn end_by_id(&mut self, call: usize, phase: Phase, bill: Option<Bill>) -> Answer {
+        let Some(call) = self.nth(call).map(|call| self.calls[call].clone()) else { return Answer::Nothing };
+        let usage = bill.map_or(Usage::ZERO, |bill| of(bill, &call));
+        let account = self.current[call.slot];
+        let Some(hold) = account.and_then(|account| self.accounts[account].find(call.name)) else {
+            return Answer::NotFound;
+        };
+        let limits = self.keys[call.slot].as_ref().map(|key| key.limits);
+        self.close(call.slot, hold, phase, usage, limits.as_ref())
+    }
+
+    pub(crate) fn close(
+        &mut self,
+        slot: usize,
+        hold: usize,
+        phase: Phase,
+        usage: Usage,
+        limits: Option<&Limits>,
+    ) -> Answer {
+        let current = self.current[slot].unwrap();
+        let account = &mut self.accounts[current];
+        let before = account.holds[hold].clone();
+        if !before.phase.is_open() {
+            return Answer::AlreadySettled(before.usage);
+        }
+        let alerts = account.end(slot, hold, phase, usage, limits);
+        self.told.extend(&alerts);
+        let overrun = Usage::new(
+            usage.cost.saturating_sub(before.usage.cost),
+            usage.tokens.saturating_sub(before.usage.tokens),
+        );
+        self.excused[current] |= overrun != Usage::ZERO;
+        self.leave(slot);
+        Answer::Settled { usage, overrun, late: before.phase != Phase::Live, alerts }
+    }
+
+    fn drop(&mut self, call: usize) -> Answer {
+        let Some((place, call)) = self.in_hand(call) else { return Answer::Nothing };
+        self.calls[place].held = false;
+        let mine = !call.view && call.phase == Phase::Live;
+        let Some(hold) = self.known(&call).filter(|_| mine) else { return Answer::Done };
+        if self.accounts[call.account].holds[hold].phase == Phase::Live {
+            let charged = if call.dispatched { call.progress.unwrap_or(call.seen) } else { Usage::ZERO };
+            let limits = self.limits_of(&call);
+            self.close(call.slot, hold, Phase::Dropped, charged, Some(&limits));
+        }
+        Answer::Done
+    }
+
+    fn record(&mut self, slot: usize, usage: Usage, request: Option<u8>) -> Answer {
+        let Some(key) = self.keys[slot].clone() else { return Answer::NotFound };
+        let (windows, expires) = (key.calendar.windows(self.now), self.now);
+        let current = self.open_account(slot);
+        let account = &mut self.accounts[current];
+        let name = request.map_or(Name::Drawn(usize::MAX), Name::Request);
+        if request.is_some() && account.find(name).is_some() {
+            return Answer::Conflict;
+        }
+        if !account.open(windows) {
+            return Answer::Unavailable;
+        }
+        account.add(Hold { name, asked: None, phase: Phase::Settled, usage, windows, expires, known: true });
+        let meters: Vec<Meter> = Meter::ALL.into_iter().filter(|&meter| usage.on(meter) > 0).collect();
+        let alerts = account.tell(slot, windows, &meters, Some(&key.limits));
+        self.told.extend(&alerts);
+        self.excused[current] = true;
+        Answer::Settled { usage, overrun: Usage::ZERO, late: false, alerts }
+    }
+
+    fn move_clock(&mut self, clock: Clock) -> Answer {
+        let micros = match clock {
+            Clock::By(seconds) => self.now.as_micros() + seconds * 1_000_000,
+            Clock::ToEnd { slot, month, off } => {
+                let windows = self.keys[slot].as_ref().map(|key| key.calendar.windows(self.now));
+                let Some(windows) = windows else { return Answer::Nothing };
+                (if month { windows.month } else { windows.day }).end.as_micros() + off
+            }
+        };
+        self.now = Timestamp::from_micros(micros);
+        Answer::Done
+    }
+}
+
+/// What a bill comes to for a call.
+pub(crate) fn of(bill: Bill, call: &Call) -> Usage {
+    match bill {
+        Bill::Estimate => call.seen,
+        Bill::Of(usage) => usage,
+    }
+}
+
+/// Admission from first principles (B3), and which meter is to be named.
+fn refuse(
+    account: &Account,
+    limits: &Limits,
+    windows: enclava_keys::budget::Windows,
+    asked: Usage,
+    skip: impl Fn(Meter) -> bool,
+) -> Option<Refusal> {
+    let refusing = Meter::ALL.into_iter().filter(|&meter| !skip(meter)).filter_map(|meter| {
+        let (cap, asked, window) = (limits.cap(meter)?, asked.on(meter), windows.of(meter));
+        let (used, held) = account.sum(meter, window.start);
+        let fits = |held| if asked > 0 { used + held + asked <= cap } else { used + held < cap };
+        (!fits(held)).then(|| Refusal {
+            reason: Reason::exceeded(meter),
+            transient: fits(0),
+            meter: Some((cap, used, held, asked, window.end)),
+        })
+    });
+    // Final ones first, then the latest reset; of equals the first.
+    refusing.min_by_key(|refusal| (refusal.transient, std::cmp::Reverse(refusal.meter.unwrap().4)))
+}
