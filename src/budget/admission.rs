@@ -1,9 +1,10 @@
-//! May this owner use so much more? Reservations, extensions, and why they are refused.
+//! May this owner use so much more? How much room there is, and which meter to name when there is none.
 
-use super::hold::Hold;
-use super::step::{Change, Moved, Owner, Part, Row, for_each_meter};
+use super::hold::{Hold, HoldId};
+use super::step::{Moved, Owner, Row, Step};
 use super::window::{Window, Windows};
 use super::{Limits, Meter, Usage};
+use crate::time::Timestamp;
 
 /// One owner's part of a call.
 #[derive(Debug, Clone, Copy)]
@@ -16,36 +17,18 @@ pub struct Party<'a> {
     pub windows: Windows,
 }
 
-/// What sets `estimate` aside for `party`, which is the step's owner number `owner`.
+/// What used and held together may come to on a meter that is asked for `more` for `hold`.
 ///
-/// A meter admits when `used + held + estimate <= cap`; one whose unit has no estimate admits when `used + held < cap`,
-/// so that a spent budget refuses a call that says nothing of its cost.
+/// A meter admits when `used + held + more <= cap`; one whose unit has no estimate admits when `used + held < cap`, so
+/// that a spent budget refuses a call that says nothing of its cost. One that holds something and is asked for nothing
+/// more is not asked again.
 #[inline]
-pub fn reserve(owner: u8, party: &Party<'_>, estimate: Usage) -> Part {
-    for_each_meter(|meter| {
-        let (held, cap) = (estimate.on(meter), party.limits.cap(meter).unwrap_or(i128::MAX));
-        let bound = if held == 0 { cap.wrapping_sub(1) } else { cap };
-        set_aside(owner, party, meter, held, bound)
-    })
-}
-
-/// What sets `more` aside beyond what `hold` has. A meter that has something and is asked for nothing more is not asked
-/// again.
-pub fn extend(owner: u8, party: &Party<'_>, hold: &Hold, more: Usage) -> Part {
-    for_each_meter(|meter| {
-        let cap = party.limits.cap(meter).unwrap_or(i128::MAX);
-        let bound = match (hold.held(meter), more.on(meter)) {
-            (0, 0) => cap.saturating_sub(1),
-            (_, 0) => i128::MAX,
-            _ => cap,
-        };
-        set_aside(owner, party, meter, more.on(meter), bound)
-    })
-}
-
-#[inline]
-fn set_aside(owner: u8, party: &Party<'_>, meter: Meter, held: i128, bound: i128) -> Change {
-    Change { owner, meter, window: party.windows.of(meter), used: 0, held, bound, alarm: None }
+pub(super) fn room(hold: &Hold, meter: Meter, more: i128, limits: &Limits) -> i128 {
+    match limits.cap(meter) {
+        Some(cap) if more > 0 => cap,
+        Some(cap) if hold.standing.usage.on(meter) == 0 => cap.saturating_sub(1),
+        _ => i128::MAX,
+    }
 }
 
 /// Why there was no room: the one meter to name, as it stood.
@@ -71,8 +54,8 @@ pub struct Refusal {
 
 /// Reads from the rows of a refused step which meter to name: a final one before a transient one, then the latest
 /// reset, then the order of [`Meter`]. `None` if no row refuses.
-pub fn refusal(changes: &[Change], rows: &[Moved]) -> Option<Refusal> {
-    let refusing = changes.iter().zip(rows).filter_map(|(change, moved)| {
+pub fn refusal(step: &Step<'_>, rows: &[Moved]) -> Option<Refusal> {
+    let refusing = step.changes().zip(rows).filter_map(|(change, moved)| {
         let bound = change.bound;
         let row = moved.row;
         let fits = |held: i128| row.used.saturating_add(held).saturating_add(change.held) <= bound;
@@ -96,6 +79,8 @@ pub fn refusal(changes: &[Change], rows: &[Moved]) -> Option<Refusal> {
 
 /// Whether `usage` would be admitted with the meters as they stand in `rows`: what a grant of less than was asked for
 /// is measured with, before it is reserved.
-pub fn fits(party: &Party<'_>, rows: &[Row], usage: Usage) -> bool {
-    reserve(0, party, usage).iter().zip(rows).all(|(change, row)| change.is_admitted(row))
+pub fn fits(party: Party<'_>, rows: &[Row], usage: Usage) -> bool {
+    let (parties, hold) = ([party], Hold::new(HoldId(0), 0));
+    let step = Step::reserve(&parties, &hold, usage, Timestamp::MAX, 1, u32::MAX);
+    step.changes().zip(rows).all(|(change, row)| change.is_admitted(row))
 }

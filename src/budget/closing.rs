@@ -1,34 +1,15 @@
-//! What became of a call: settle, release, drop, lapse, record. Facts are never refused.
+//! What became of a call: whom its charge is told to. Facts are never refused.
 
-use super::hold::{Hold, Phase};
-use super::step::{Alarm, Change, Moved, Part, for_each_meter};
-use super::window::Windows;
-use super::{Limits, Meter, Threshold, Usage};
+use super::step::{Alarm, Moved, Step};
+use super::{Limits, Meter, Threshold};
 use crate::time::Timestamp;
 
-/// The state of `hold` once it is closed as `phase` with `usage` charged.
+// The present limits decide who is told of a charge. A cap of zero never alerts: its owner meant it.
 #[inline]
-pub fn closed(hold: &Hold, phase: Phase, usage: Usage) -> Hold {
-    Hold { phase, usage, revision: hold.revision.saturating_add(1), ..hold.clone() }
-}
-
-/// What takes `hold` from what it holds or has charged to `after`, for the step's owner number `owner` in the windows
-/// that were pinned for it when the hold was made. `limits` are its present ones: they decide who is told of a charge.
-#[inline]
-pub fn close(owner: u8, windows: Windows, hold: &Hold, after: &Hold, limits: &Limits) -> Part {
-    for_each_meter(|meter| {
-        let used = after.charged(meter).wrapping_sub(hold.charged(meter));
-        let held = after.held(meter).wrapping_sub(hold.held(meter));
-        let alarm = if used > 0 { alarm(limits, meter) } else { None };
-        Change { owner, meter, window: windows.of(meter), used, held, bound: i128::MAX, alarm }
-    })
-}
-
-// A cap of zero never alerts: its owner meant it.
-fn alarm(limits: &Limits, meter: Meter) -> Option<Alarm> {
+pub(super) fn alarm(limits: &Limits, meter: Meter) -> Option<Alarm> {
     let threshold = limits.alert_threshold?;
     let cap = limits.cap(meter).filter(|&cap| cap > 0)?;
-    Some(Alarm { threshold, at: threshold.of(cap) })
+    Some(Alarm { threshold, cap })
 }
 
 /// A meter reached its owner's threshold. Told once for each meter, threshold and window.
@@ -47,10 +28,18 @@ pub struct Crossing {
 }
 
 /// The alarms that a step which was taken told.
-pub fn crossings(changes: &[Change], rows: &[Moved]) -> impl Iterator<Item = Crossing> {
-    changes.iter().zip(rows).filter(|(_, moved)| moved.told).filter_map(|(change, moved)| {
+#[inline]
+pub fn crossings(step: &Step<'_>, rows: &[Moved]) -> Vec<Crossing> {
+    if rows.iter().any(|moved| moved.told) { told(step, rows) } else { Vec::new() }
+}
+
+#[cold]
+fn told(step: &Step<'_>, rows: &[Moved]) -> Vec<Crossing> {
+    let told = step.changes().zip(rows).filter(|(_, moved)| moved.told);
+    let crossing = |(change, moved): (super::Change, &Moved)| {
         let threshold = change.alarm?.threshold;
         let (owner, meter, window_start) = (change.owner, change.meter, change.window.start);
         Some(Crossing { owner, meter, threshold, used: moved.row.used, window_start })
-    })
+    };
+    told.filter_map(crossing).collect()
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Usage;
 use super::window::Windows;
-use super::{Meter, Usage};
 use crate::id::{KeyId, decode, encode};
 use crate::time::Timestamp;
 
@@ -102,39 +102,55 @@ pub type Others = Vec<(KeyId, Windows)>;
 pub struct Hold {
     /// Its name.
     pub id: HoldId,
+    /// What the request was, if the hold is named after its request id; 0 if the name was drawn, and is nobody else's.
+    pub fingerprint: u128,
+    /// What a step changes; all else stays as it was when the hold was made.
+    pub standing: Standing,
+    /// The windows of the owner that it lives with, as they were at the reservation.
+    pub windows: Windows,
+    /// Further owners and their windows: none for a key of its own.
+    pub others: Option<Box<Others>>,
+    /// A note of the ledger's: where to look for this hold first. A hint, never a fact.
+    pub seat: u32,
+}
+
+/// Where a hold stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The estimate while the hold is live; what was charged after.
+    pub usage: Usage,
+    /// When it lapses.
+    pub expires_at: Timestamp,
     /// Counts the steps it took; 0 stands for a hold that does not exist. A step names the revision it expects, so
     /// that no step is taken twice.
     pub revision: u32,
     /// Where it is in its life.
     pub phase: Phase,
-    /// The estimate while it is live; what was charged after.
-    pub usage: Usage,
-    /// When it lapses.
-    pub expires_at: Timestamp,
-    /// The windows of the owner that it lives with, as they were at the reservation.
-    pub windows: Windows,
-    /// Further owners and their windows: none for a key of its own.
-    pub others: Option<Box<Others>>,
-    /// What the request was, if the hold is named after its request id; 0 if the name was drawn, and is nobody else's.
-    pub fingerprint: u128,
-    /// A note of the ledger's: where to look for this hold first. A hint, never a fact.
-    pub seat: u32,
 }
 
 impl Hold {
+    /// A hold that is to be made. Its windows are those of its owners when it is.
+    #[inline]
+    pub const fn new(id: HoldId, fingerprint: u128) -> Self {
+        Self { id, fingerprint, standing: Standing::NONE, windows: Windows::NONE, others: None, seat: 0 }
+    }
+
     /// The owners beyond the one that it lives with, each with its windows.
     pub fn others(&self) -> &[(KeyId, Windows)] {
         self.others.as_deref().map_or(&[], Vec::as_slice)
     }
+}
 
-    /// What it holds on `meter`.
-    pub fn held(&self, meter: Meter) -> i128 {
-        if self.phase == Phase::Live { self.usage.on(meter) } else { 0 }
-    }
+impl Standing {
+    /// Before the first step.
+    pub const NONE: Self =
+        Self { usage: Usage::ZERO, expires_at: Timestamp::EPOCH, revision: 0, phase: Phase::Live };
 
-    /// What it has charged to `meter`.
-    pub fn charged(&self, meter: Meter) -> i128 {
-        if self.phase == Phase::Live { 0 } else { self.usage.on(meter) }
+    /// Closes the hold as `phase` with `usage` charged.
+    #[inline]
+    pub fn close(&mut self, phase: Phase, usage: Usage) {
+        self.revision = self.revision.saturating_add(1);
+        (self.phase, self.usage) = (phase, usage);
     }
 }
 

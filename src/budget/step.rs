@@ -10,24 +10,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hashbrown::DefaultHashBuilder;
 
-use super::hold::{Hold, HoldId};
+use super::admission::{Party, room};
+use super::closing::alarm;
+use super::hold::{Hold, HoldId, Phase, Standing};
 use super::window::Window;
-use super::{Marks, Meter, Threshold};
+use super::{Marks, Meter, Threshold, Usage};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
 /// The most owners that one reservation may draw on.
 pub const MAX_OWNERS: usize = 4;
-
-/// What a step changes for one owner: each of its meters, in the order of [`Meter::ALL`].
-pub type Part = [Change; Meter::ALL.len()];
-
-// Unrolled: each meter's change is worked out with the meter known.
-#[inline]
-pub(super) fn for_each_meter(change: impl Fn(Meter) -> Change) -> Part {
-    let [first, second, third] = Meter::ALL;
-    [change(first), change(second), change(third)]
-}
 
 /// Whose meters are counted: a key, and later its team.
 #[derive(Debug)]
@@ -82,22 +74,35 @@ impl Owner {
     }
 }
 
-/// One hold's next state, and what it does to the meters.
+/// One hold's next standing, and what it does to the meters of its owners.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// The owners; the first is the one that the hold lives with.
-    pub owners: &'a [&'a Owner],
-    /// The revision the hold must have for the step to be taken; 0: it must not exist.
-    pub expected: u32,
-    /// Its next state.
-    pub becomes: &'a Hold,
-    /// What changes, at most once for each owner, meter and window.
-    pub changes: &'a [Change],
+    /// Whose meters it moves; the first is the one that the hold lives with.
+    pub parties: &'a [Party<'a>],
+    /// The hold as it was seen last. At revision 0 it must not exist yet, and is kept as it is here.
+    pub hold: &'a Hold,
+    /// Where it stands after.
+    pub becomes: Standing,
+    /// What it adds to each meter of US dollars.
+    pub spend: Delta,
+    /// What it adds to each meter of tokens.
+    pub tokens: Delta,
+    /// Whether it asks for room, which there may not be. What ends a call asks nothing: facts are never refused.
+    pub asks: bool,
     /// The most live holds the first owner may have with this one; `None` where the step makes no hold live.
     pub most_live: Option<u32>,
     /// Whether the windows must be the current ones. An engine with a clock of its own then refuses when its clock
     /// is outside them, and says its time.
     pub current: bool,
+}
+
+/// What a step adds to a meter, in the meter's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Delta {
+    /// To what is used; negative where a provisional charge is corrected.
+    pub used: i128,
+    /// To what is held.
+    pub held: i128,
 }
 
 /// What a step does to one meter in one window.
@@ -119,13 +124,20 @@ pub struct Change {
     pub alarm: Option<Alarm>,
 }
 
-/// Tell the owner, once in a window, when what is used reaches `at`.
+/// Tell the owner, once in a window, when what is used reaches the threshold's share of the cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alarm {
     /// The threshold to mark as told.
     pub threshold: Threshold,
-    /// The amount, in the meter's unit.
-    pub at: i128,
+    /// The cap, in the meter's unit.
+    pub cap: i128,
+}
+
+impl Alarm {
+    /// The smallest amount that reaches it, in the meter's unit.
+    pub fn at(&self) -> i128 {
+        self.threshold.of(self.cap)
+    }
 }
 
 /// One meter in one window.
@@ -140,7 +152,7 @@ pub struct Row {
 }
 
 /// A row as a step left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moved {
     /// What is used and held: after the step if it was taken, unchanged if not.
     pub row: Row,
@@ -169,6 +181,11 @@ pub enum Outcome {
     Elsewhen(Timestamp),
 }
 
+impl Moved {
+    /// Before any step.
+    pub const NONE: Self = Self { row: Row { used: 0, held: 0, marks: Marks::NONE }, told: false };
+}
+
 impl Change {
     /// Whether the bound lets this change happen to `row`.
     #[inline]
@@ -184,7 +201,9 @@ impl Change {
     pub fn carry_out(&self, row: &mut Row) -> Moved {
         let used = row.used.wrapping_add(self.used);
         let held = row.held.wrapping_add(self.held);
-        let told = self.alarm.is_some_and(|alarm| used >= alarm.at && row.tell(alarm.threshold));
+        let told = self
+            .alarm
+            .is_some_and(|alarm| alarm.threshold.is_reached(used, alarm.cap) && row.tell(alarm.threshold));
         // Written twice from registers: a copy of what was just stored would wait for the store.
         (row.used, row.held) = (used, held);
         Moved { row: Row { used, held, marks: row.marks }, told }
@@ -201,9 +220,98 @@ impl Row {
     }
 }
 
+impl<'a> Step<'a> {
+    /// Makes `hold`, with `estimate` set aside for every party until it is closed or lapses.
+    #[inline]
+    pub fn reserve(
+        parties: &'a [Party<'a>],
+        hold: &'a Hold,
+        estimate: Usage,
+        expires_at: Timestamp,
+        revision: u32,
+        most_live: u32,
+    ) -> Self {
+        let becomes = Standing { usage: estimate, expires_at, revision, phase: Phase::Live };
+        Self {
+            parties,
+            hold,
+            becomes,
+            spend: Delta { used: 0, held: estimate.cost.as_picos() },
+            tokens: Delta { used: 0, held: estimate.tokens.into() },
+            asks: true,
+            most_live: Some(most_live),
+            current: true,
+        }
+    }
+
+    /// Sets `more` aside for a live hold, and lets it live until `expires_at` at least.
+    pub fn extend(parties: &'a [Party<'a>], hold: &'a Hold, more: Usage, expires_at: Timestamp) -> Self {
+        let before = hold.standing;
+        let expires_at = before.expires_at.max(expires_at);
+        let revision = before.revision.saturating_add(1);
+        let usage = before.usage.saturating_add(more);
+        // No more than what the sum has room for, so that what is held can be given back to the last unit.
+        let more = Usage {
+            cost: usage.cost.saturating_sub(before.usage.cost),
+            tokens: usage.tokens.saturating_sub(before.usage.tokens),
+        };
+        let step = Self::reserve(parties, hold, more, expires_at, revision, 0);
+        Self { becomes: Standing { usage, ..step.becomes }, most_live: None, current: false, ..step }
+    }
+
+    /// Ends `hold` as `phase`, with `usage` charged instead of what it held or had charged.
+    #[inline]
+    pub fn close(parties: &'a [Party<'a>], hold: &'a Hold, phase: Phase, usage: Usage) -> Self {
+        let before = hold.standing;
+        let becomes = Standing {
+            usage,
+            expires_at: before.expires_at,
+            revision: before.revision.saturating_add(1),
+            phase,
+        };
+        let delta = |was: i128, is: i128| match before.phase {
+            Phase::Live => Delta { used: is, held: was.wrapping_neg() },
+            _ => Delta { used: is.wrapping_sub(was), held: 0 },
+        };
+        Self {
+            parties,
+            hold,
+            becomes,
+            spend: delta(before.usage.cost.as_picos(), usage.cost.as_picos()),
+            tokens: delta(before.usage.tokens.into(), usage.tokens.into()),
+            asks: false,
+            most_live: None,
+            current: false,
+        }
+    }
+}
+
 impl Step<'_> {
     /// The hold that it is about.
-    pub const fn hold(&self) -> HoldId {
-        self.becomes.id
+    pub const fn id(&self) -> HoldId {
+        self.hold.id
+    }
+
+    /// The revision the hold must have for the step to be taken; 0: it must not exist.
+    pub const fn expected(&self) -> u32 {
+        self.hold.standing.revision
+    }
+
+    /// What changes: each meter of each party, in the order of `parties` and of [`Meter::ALL`].
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        let of = |(owner, party)| Meter::ALL.map(|meter| self.change(owner, party, meter));
+        (0_u8..).zip(self.parties).flat_map(of)
+    }
+
+    /// What changes on one meter of one party, number `owner`.
+    #[inline]
+    pub fn change(&self, owner: u8, party: &Party<'_>, meter: Meter) -> Change {
+        let Delta { used, held } = match meter {
+            Meter::DailySpend | Meter::MonthlySpend => self.spend,
+            Meter::DailyTokens => self.tokens,
+        };
+        let bound = if self.asks { room(self.hold, meter, held, party.limits) } else { i128::MAX };
+        let alarm = if used > 0 { alarm(party.limits, meter) } else { None };
+        Change { owner, meter, window: party.windows.of(meter), used, held, bound, alarm }
     }
 }

@@ -47,16 +47,15 @@ impl Threshold {
         self.0.get()
     }
 
-    /// The smallest whole amount that is at least this share of `cap`.
+    /// Whether `amount` is at least this share of `cap`, both of them amounts that a meter may come to.
     #[inline]
+    pub(crate) fn is_reached(self, amount: i128, cap: i128) -> bool {
+        // Of a sum below 2^112 (2^38 calls of the largest amount there is) and a cap below 2^74: neither wraps.
+        amount.wrapping_mul(WHOLE.into()) >= cap.wrapping_mul(self.basis_points().into())
+    }
+
+    /// The smallest whole amount that is at least this share of `cap`.
     pub(crate) fn of(self, cap: i128) -> i128 {
-        // Up to eighteen million dollars a short division does.
-        if let Ok(cap) = u64::try_from(cap) {
-            let (whole, rest) = (cap.div_euclid(WHOLE.into()), cap.rem_euclid(WHOLE.into()));
-            let share = u64::from(self.basis_points());
-            let part = rest.saturating_mul(share).div_ceil(WHOLE.into());
-            return i128::from(whole.saturating_mul(share).saturating_add(part));
-        }
         let (whole, rest) = (cap.div_euclid(WHOLE.into()), cap.rem_euclid(WHOLE.into()));
         let share = i128::from(self.basis_points());
         let part = rest
@@ -115,6 +114,8 @@ impl Serialize for Threshold {
 pub struct Marks(u64);
 
 impl Marks {
+    /// None told.
+    pub const NONE: Self = Self(0);
     const BITS: u32 = 14;
     const SLOTS: u32 = 4;
 

@@ -37,6 +37,12 @@ pub struct Windows {
 }
 
 impl Windows {
+    /// Of no call yet.
+    pub(super) const NONE: Self = {
+        let none = Window { start: Timestamp::EPOCH, end: Timestamp::EPOCH };
+        Self { day: none, month: none }
+    };
+
     /// The window that `meter` counts in.
     #[inline]
     pub const fn of(self, meter: Meter) -> Window {

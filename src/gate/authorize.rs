@@ -5,17 +5,18 @@ use std::sync::Arc;
 use super::core::{Of, Refused, Subject, Tie, account, not_remembered};
 use super::lane::Count;
 use super::open::Builder;
-use super::permit::Origin;
 use super::{Alert, Balances, Error, Gate, OnUnavailable, Permit, Request, Settlement, hold_ids};
 use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
 use crate::id::KeyId;
 use crate::key::Key;
-use crate::ledger::{Closing, NewHold, NotReserved, Reserved};
+use crate::ledger::{Closing, NotReserved};
 use crate::policy::Refusal;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
 
 const LONGEST_REQUEST_ID: usize = 256;
+// What a recorded usage is known by beside its name: never that of a request, so none is taken for another.
+const RECORDED: u128 = 1;
 
 impl Gate {
     /// Opens a gate at `url` with the default settings; see [`Builder::open`] for what a URL may be.
@@ -100,12 +101,14 @@ impl Gate {
     /// [`Error::NotFound`] without such a key, [`Error::Conflict`] if the request id was used before, [`Error::Ledger`].
     pub fn record(&self, id: &KeyId, usage: Usage, request_id: Option<&str>) -> Result<Settlement, Error> {
         let subject = self.subject(id)?;
-        let new = match request_id {
-            None => self.core.ids.next(&self.core.lanes, subject.spread())?,
-            Some(request_id) => hold_ids::named(id, checked_request_id(request_id)?),
+        let mut hold = match request_id {
+            None => {
+                self.core.lanes.add(subject.spread(), Count::NotAdmitted);
+                Hold::new(self.core.ids.next(&self.core.lanes, subject.spread())?, 0)
+            }
+            Some(request_id) => Hold::new(hold_ids::named(id, checked_request_id(request_id)?), RECORDED),
         };
-        let new = NewHold { id: new, estimate: usage, fingerprint: u128::from(request_id.is_some()) };
-        self.core.record(&subject, new)
+        self.core.record(&subject, &mut hold, usage)
     }
 
     /// Where the budgets of a key stand now.
@@ -164,19 +167,17 @@ impl Gate {
                 Refused::of(key, Denial::conflict("a request_id must be 1 to 256 bytes long"))
             })?;
         }
-        let new = core.ids.hold_for(&core.lanes, owner, request, asked.estimate, asked.body);
-        let new = new.map_err(|error| Refused::budget(key, &NotReserved::Failed(error), asked.now))?;
-        let (hold, origin) = match core.reserve(key, new, asked.now) {
-            Ok(Reserved { hold, view: false }) => (hold, Origin::Reserved),
-            Ok(Reserved { hold, view: true }) => (hold, Origin::View),
-            Err(NotReserved::Failed(_)) if self.on_unavailable == OnUnavailable::Admit => {
-                (degraded(key, new, asked.now), Origin::Degraded)
+        let name = core.ids.name_for(&core.lanes, owner, request, asked.body);
+        let name = name.map_err(|error| Refused::budget(key, &NotReserved::Failed(error), asked.now))?;
+        let mut permit = Permit::draft(self.tie(owner.spread()), subject, name, request.model);
+        if let Err(refused) = permit.reserve(asked.estimate, asked.now) {
+            if !matches!(refused, NotReserved::Failed(_)) || self.on_unavailable != OnUnavailable::Admit {
+                core.lanes.add(permit.key().owner().spread(), Count::NotAdmitted);
+                return Err(Refused::budget(permit.key(), &refused, asked.now));
             }
-            Err(refused) => return Err(Refused::budget(key, &refused, asked.now)),
-        };
-        let spread = owner.spread();
-        core.lanes.add(spread, Count::Admitted);
-        Ok(Permit::new(self.tie(spread), subject, hold, request.model, origin))
+            permit.degrade(asked.estimate);
+        }
+        Ok(permit)
     }
 
     pub(super) fn subject(&self, id: &KeyId) -> Result<Subject, Error> {
@@ -187,16 +188,19 @@ impl Gate {
         let find = |owner: &Owner| {
             self.core.books.hold(owner, permit.hold).map_err(|closing| match closing {
                 Closing::Failed(error) => Error::Ledger(error),
-                Closing::NotFound | Closing::Already(_) => not_remembered(permit),
+                Closing::NotFound | Closing::Already => not_remembered(permit),
             })
         };
-        if let Some(subject) = Subject::of(&self.core.directory, &permit.key) {
-            let hold = find(subject.key.owner())?;
-            return self.core.close(&subject, &hold, phase, usage);
-        }
-        // A key that was deleted meanwhile has no record; its calls in flight are still charged.
-        let owner = Owner::new(permit.key.clone());
-        self.core.close_for(&Of::nobody(&owner), &find(&owner)?, phase, usage)
+        let ended = if let Some(subject) = Subject::of(&self.core.directory, &permit.key) {
+            let mut hold = find(subject.key.owner())?;
+            self.core.close(&subject, &mut hold, phase, usage)
+        } else {
+            // A key that was deleted meanwhile has no record; its calls in flight are still charged.
+            let owner = Owner::new(permit.key.clone());
+            let mut hold = find(&owner)?;
+            self.core.close_for(&Of::nobody(&owner), &mut hold, phase, usage)
+        };
+        ended.map(|ended| ended.settlement(usage))
     }
 
     pub(super) fn denied(&self, refused: Refused) -> Denial {
@@ -233,21 +237,6 @@ pub(super) fn policy_denial(refusal: Refusal, model: Option<&str>) -> Denial {
         Refusal::ModelMissing => Denial::new(Reason::ModelMissing),
         Refusal::ModelNotAllowed => Denial::model(Reason::ModelNotAllowed, model),
         Refusal::IpNotAllowed { .. } => Denial::new(Reason::IpNotAllowed),
-    }
-}
-
-// What a call that nothing was set aside for is charged by, should the ledger answer again.
-fn degraded(key: &Key, new: NewHold, now: Timestamp) -> Hold {
-    Hold {
-        id: new.id,
-        revision: 0,
-        phase: Phase::Live,
-        usage: new.estimate,
-        expires_at: now,
-        windows: key.calendar().windows(now),
-        others: None,
-        fingerprint: new.fingerprint,
-        seat: 0,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::authorize::policy_denial;
 use super::core::{Subject, account, detail};
 use super::{Gate, Request};
-use crate::budget::{Amount, Meter, Moved, Party, Row, refusal, reserve};
+use crate::budget::{Amount, Hold, HoldId, Meter, Moved, Party, Row, Step, refusal};
 use crate::key::Key;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
@@ -152,13 +152,14 @@ impl Gate {
         let rows = rows.map_err(|_| Denial::new(Reason::LedgerUnavailable))?;
         let moved = rows.map(|row| Moved { row, told: false });
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
-        let changes = reserve(0, &party, request.estimate);
+        let (parties, hold) = ([party], Hold::new(HoldId(0), 0));
+        let step = Step::reserve(&parties, &hold, request.estimate, now, 1, u32::MAX);
         let rules = [Rule::DailySpend, Rule::MonthlySpend, Rule::DailyTokens];
-        for ((change, moved), rule) in changes.iter().zip(&moved).zip(rules) {
+        for ((change, moved), rule) in step.changes().zip(&moved).zip(rules) {
             let note = meter_note(change.meter, &moved.row, limits.cap(change.meter), change.held);
             checks.push(Check { rule, passed: change.is_admitted(&moved.row), note });
         }
-        match refusal(&changes, &moved) {
+        match refusal(&step, &moved) {
             None => Ok(()),
             Some(refusal) => Err(Denial::budget(detail(&refusal, now))),
         }

@@ -1,5 +1,6 @@
 //! What a gate is made of, and what its permits need of it: identify, reserve, extend, close, tell.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -15,12 +16,12 @@ use super::lane::{Count, Lanes};
 use super::refresh::Refresher;
 use super::{Alert, Settlement};
 use crate::budget::{
-    Amount, Calendar, Crossing, Hold, Limits, Owner, PermitId, Phase, Refusal, Usage, Windows,
+    Amount, Calendar, Crossing, Hold, Limits, Owner, PermitId, Phase, Refusal, Standing, Usage, Windows,
 };
 use crate::clock::Clock;
 use crate::id::KeyId;
 use crate::key::{Key, Peppers, State, check_shape};
-use crate::ledger::{Account, Books, Closing, Lapse, NewHold, NotReserved, Reserved};
+use crate::ledger::{Account, Books, Closed, Closing, Lapse, NotReserved};
 use crate::time::Timestamp;
 use crate::wire::{BudgetDetail, Denial, PriceBook, Reason};
 
@@ -168,12 +169,21 @@ impl Core {
         }
     }
 
-    /// Sets an estimate aside.
-    pub(super) fn reserve(&self, key: &Key, new: NewHold, now: Timestamp) -> Result<Reserved, NotReserved> {
+    /// Makes `hold` with an estimate set aside; true if the same request had made it before.
+    #[inline]
+    pub(super) fn reserve(
+        &self,
+        key: &Key,
+        hold: &mut Hold,
+        estimate: Usage,
+        now: Timestamp,
+    ) -> Result<bool, NotReserved> {
         let limits = key.limits();
         let mut lapses = Vec::new();
-        let reserved = self.books.reserve(&[account(key, &limits)], new, now, &mut lapses);
-        self.tell_lapses(key, &limits, lapses);
+        let reserved = self.books.reserve(&[account(key, &limits)], hold, estimate, now, &mut lapses);
+        if !lapses.is_empty() {
+            self.tell_lapses(key, &limits, lapses);
+        }
         reserved
     }
 
@@ -196,55 +206,59 @@ impl Core {
         }
     }
 
-    /// Ends a hold: the only way money is charged for a call that was authorized.
+    /// Ends a hold: the only way money is charged for a call that was authorized. `hold` becomes what it is then.
+    #[inline]
     pub(super) fn close(
         &self,
         subject: &Subject,
-        hold: &Hold,
+        hold: &mut Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Settlement, Error> {
+    ) -> Result<Ended, Error> {
         let key = self.present(subject);
         let limits = key.limits();
         self.close_for(&Of { account: account(&key, &limits), name: key.name() }, hold, phase, usage)
     }
 
+    #[inline]
     pub(super) fn close_for(
         &self,
         of: &Of<'_>,
-        hold: &Hold,
+        hold: &mut Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Settlement, Error> {
-        let owner = of.account.owner;
-        let closed = self.books.close(of.account, hold, phase, usage).map_err(|closing| match closing {
-            Closing::Already(hold) => Error::AlreadySettled(Box::new(Settlement::first(&hold))),
-            Closing::NotFound => not_remembered(&PermitId { key: owner.id().clone(), hold: hold.id }),
-            Closing::Failed(error) => Error::Ledger(error),
-        })?;
+    ) -> Result<Ended, Error> {
+        let spread = of.account.owner.spread();
+        let closed = self
+            .books
+            .close(of.account, hold, phase, usage)
+            .map_err(|closing| not_closed(of, hold, closing))?;
         self.waiting.wake();
-        let overrun = Usage {
-            cost: usage.cost.saturating_sub(closed.before.cost),
-            tokens: usage.tokens.saturating_sub(closed.before.tokens),
-        };
         match phase {
-            Phase::Settled => self.lanes.add(owner.spread(), Count::Settled),
-            Phase::Released => self.lanes.add(owner.spread(), Count::Released),
-            Phase::Live | Phase::Dropped | Phase::Lapsed => {}
+            Phase::Settled => self.lanes.add(spread, Count::Settled),
+            Phase::Released => self.lanes.add(spread, Count::Released),
+            Phase::Dropped => self.lanes.add(spread, Count::Dropped),
+            Phase::Live | Phase::Lapsed => {}
         }
-        if overrun != Usage::ZERO {
-            self.lanes.add(owner.spread(), Count::Overrun);
+        let Closed { before, crossings } = closed;
+        if usage.cost > before.usage.cost || usage.tokens > before.usage.tokens {
+            self.lanes.add(spread, Count::Overrun);
         }
-        let alerts = self.tell(of, closed.hold.windows, &closed.crossings);
-        Ok(Settlement { usage, overrun, late: closed.was != Phase::Live, alerts })
+        let alerts = if crossings.is_empty() { Vec::new() } else { self.tell(of, hold.windows, &crossings) };
+        Ok(Ended { before, alerts })
     }
 
     /// Charges usage that was never reserved.
-    pub(super) fn record(&self, subject: &Subject, new: NewHold) -> Result<Settlement, Error> {
+    pub(super) fn record(
+        &self,
+        subject: &Subject,
+        hold: &mut Hold,
+        usage: Usage,
+    ) -> Result<Settlement, Error> {
         let key = self.present(subject);
         let limits = key.limits();
-        let recorded = self.books.record(account(&key, &limits), new, self.clock.now());
-        let (hold, crossings) = recorded.map_err(|error| match error {
+        let recorded = self.books.record(account(&key, &limits), hold, usage, self.clock.now());
+        let crossings = recorded.map_err(|error| match error {
             NotReserved::Failed(error) => Error::Ledger(error),
             NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
                 Error::Conflict("this request_id was used before; nothing was charged".into())
@@ -253,7 +267,7 @@ impl Core {
         self.lanes.add(subject.spread(), Count::Recorded);
         let of = Of { account: account(&key, &limits), name: key.name() };
         let alerts = self.tell(&of, hold.windows, &crossings);
-        Ok(Settlement { usage: new.estimate, overrun: Usage::ZERO, late: false, alerts })
+        Ok(Settlement { usage, overrun: Usage::ZERO, late: false, alerts })
     }
 
     /// The denial that a reservation which was not made comes to.
@@ -270,11 +284,11 @@ impl Core {
 
     // The record in force now: the limits that decide who is told may have changed since the call was admitted.
     #[inline]
-    fn present(&self, subject: &Subject) -> Arc<Key> {
+    fn present<'a>(&self, subject: &'a Subject) -> Cow<'a, Arc<Key>> {
         if subject.edits == self.directory.edits() {
-            return Arc::clone(&subject.key);
+            return Cow::Borrowed(&subject.key);
         }
-        self.directory.get(subject.key.id()).unwrap_or_else(|| Arc::clone(&subject.key))
+        self.directory.get(subject.key.id()).map_or(Cow::Borrowed(&subject.key), Cow::Owned)
     }
 
     /// Tells what lapsed on the way of another call.
@@ -303,6 +317,34 @@ impl Core {
         let alerts: Vec<Alert> = crossings.iter().map(alert).collect();
         alerts.iter().cloned().for_each(|alert| self.alerts.tell(alert));
         alerts
+    }
+}
+
+/// A hold that was ended.
+pub(super) struct Ended {
+    /// Where it stood before.
+    pub(super) before: Standing,
+    pub(super) alerts: Vec<Alert>,
+}
+
+impl Ended {
+    /// What the call came to, with `usage` charged.
+    pub(super) fn settlement(self, usage: Usage) -> Settlement {
+        let Self { before, alerts } = self;
+        let overrun = Usage {
+            cost: usage.cost.saturating_sub(before.usage.cost),
+            tokens: usage.tokens.saturating_sub(before.usage.tokens),
+        };
+        Settlement { usage, overrun, late: before.phase != Phase::Live, alerts }
+    }
+}
+
+#[cold]
+fn not_closed(of: &Of<'_>, hold: &Hold, closing: Closing) -> Error {
+    match closing {
+        Closing::Already => Error::AlreadySettled(Box::new(Settlement::first(hold))),
+        Closing::NotFound => not_remembered(&PermitId { key: of.account.owner.id().clone(), hold: hold.id }),
+        Closing::Failed(error) => Error::Ledger(error),
     }
 }
 

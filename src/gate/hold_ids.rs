@@ -8,11 +8,11 @@ use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
 use super::fork;
-use super::lane::Lanes;
+use super::lane::{Count, Lanes};
 use super::request::Request;
-use crate::budget::{HoldId, Owner, Usage};
+use crate::budget::{HoldId, Owner};
 use crate::id::KeyId;
-use crate::ledger::{LedgerError, NewHold};
+use crate::ledger::LedgerError;
 
 /// Draws names that no other process draws: 64 random bits of this one, and a count.
 #[derive(Debug)]
@@ -29,20 +29,21 @@ impl HoldIds {
         Ok(Self { random: AtomicU64::new(draw()?), generation, drawing: Mutex::new(()) })
     }
 
-    /// A hold for `request`: named after its request id if it has one, so that asking again finds it.
+    /// The name of a hold for `request`, and its fingerprint. Named after its request id if it has one, so that asking
+    /// again finds it.
     #[inline]
-    pub(super) fn hold_for(
+    pub(super) fn name_for(
         &self,
         lanes: &Lanes,
         owner: &Owner,
         request: &Request<'_>,
-        estimate: Usage,
         body: Option<&[u8]>,
-    ) -> Result<NewHold, LedgerError> {
+    ) -> Result<(HoldId, u128), LedgerError> {
         Ok(match request.request_id {
-            None => NewHold { id: self.next(lanes, owner.spread())?, estimate, fingerprint: 0 },
+            None => (self.next(lanes, owner.spread())?, 0),
             Some(id) => {
-                NewHold { id: named(owner.id(), id), estimate, fingerprint: fingerprint(request, body) }
+                lanes.add(owner.spread(), Count::Named);
+                (named(owner.id(), id), fingerprint(request, body))
             }
         })
     }

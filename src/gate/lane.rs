@@ -9,7 +9,10 @@ const LANES: u32 = 64;
 /// What happened, as `stats()` counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
-    Admitted,
+    /// A hold was to be made under a name that was not drawn.
+    Named,
+    /// A name was drawn or given, but no call was admitted under it.
+    NotAdmitted,
     Settled,
     Released,
     Dropped,
@@ -19,7 +22,7 @@ pub(super) enum Count {
     Overrun,
 }
 
-const COUNTS: usize = 8;
+const COUNTS: usize = 9;
 // More than there are reasons, so that the last one is a reason not known here.
 const REASONS: usize = 24;
 
@@ -68,6 +71,12 @@ impl Lanes {
         }
     }
 
+    /// Calls that were admitted: every name but those that came to nothing, so that a call counts once on its way in.
+    pub(super) fn admitted(&self) -> u64 {
+        let drawn = self.sum(|lane| Some(&lane.next_hold));
+        drawn.wrapping_add(self.total(Count::Named)).saturating_sub(self.total(Count::NotAdmitted))
+    }
+
     pub(super) fn total(&self, count: Count) -> u64 {
         self.sum(|lane| lane.counts.get(place(count)))
     }
@@ -87,14 +96,15 @@ impl Lanes {
 
 fn place(count: Count) -> usize {
     match count {
-        Count::Admitted => 0,
-        Count::Settled => 1,
-        Count::Released => 2,
-        Count::Dropped => 3,
-        Count::Lapsed => 4,
-        Count::Recorded => 5,
-        Count::Extended => 6,
-        Count::Overrun => 7,
+        Count::Named => 0,
+        Count::NotAdmitted => 1,
+        Count::Settled => 2,
+        Count::Released => 3,
+        Count::Dropped => 4,
+        Count::Lapsed => 5,
+        Count::Recorded => 6,
+        Count::Extended => 7,
+        Count::Overrun => 8,
     }
 }
 

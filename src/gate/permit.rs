@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use arrayvec::ArrayString;
 
-use super::core::{Subject, Tie};
-use super::lane::Count;
+use super::core::{Ended, Subject, Tie};
 use super::{Alert, Error, fork};
-use crate::budget::{Hold, PermitId, Phase, Usage};
+use crate::budget::{Hold, HoldId, PermitId, Phase, Usage};
 use crate::key::Key;
-use crate::ledger::NewHold;
+use crate::ledger::NotReserved;
+use crate::time::Timestamp;
 use crate::wire::{Estimate, PriceBook};
 
 /// The right to make one call, with its estimate set aside.
@@ -22,15 +22,45 @@ use crate::wire::{Estimate, PriceBook};
 /// A permit belongs to whoever holds it: it may be sent to another thread, and is used by one at a time.
 #[must_use = "a permit that is dropped at once lets its hold go"]
 pub struct Permit {
+    // On the heap from the start: it is put together there, once, and only a pointer travels.
+    call: Box<Call>,
+}
+
+struct Call {
     core: Arc<Tie>,
     subject: Subject,
     hold: Hold,
-    model: Option<SmolStr>,
+    model: Model,
     priced: Option<Box<PricedCall>>,
     progress: Option<Usage>,
     generation: u32,
     origin: Origin,
     stage: Stage,
+}
+
+// Most names fit in place; a longer one is on the heap.
+#[derive(Default)]
+struct Model {
+    short: ArrayString<{ Model::SHORT }>,
+    long: Option<Box<str>>,
+    is_stated: bool,
+}
+
+impl Model {
+    const SHORT: usize = 47;
+
+    #[inline]
+    fn set(&mut self, model: Option<&str>) {
+        let Some(model) = model else { return };
+        self.is_stated = true;
+        if self.short.try_push_str(model).is_err() {
+            self.long = Some(model.into());
+        }
+    }
+
+    fn get(&self) -> Option<&str> {
+        self.is_stated.then(|| self.long.as_deref().unwrap_or(&self.short))
+    }
 }
 
 // What the gate worked out for a call that it prices itself.
@@ -39,6 +69,9 @@ struct PricedCall {
     estimate: Estimate,
     max_tokens: u64,
 }
+
+// Not 0: the name of such a hold was drawn, but the ledger may have made it before it failed.
+const DEGRADED: u128 = 1;
 
 /// How far the call has come, which decides what a drop does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,90 +113,113 @@ pub struct Settlement {
 impl Settlement {
     /// What a hold that was ended before came to then.
     pub(super) fn first(hold: &Hold) -> Self {
-        Self { usage: hold.usage, overrun: Usage::ZERO, late: false, alerts: Vec::new() }
+        Self { usage: hold.standing.usage, overrun: Usage::ZERO, late: false, alerts: Vec::new() }
     }
 }
 
 impl Permit {
-    pub(super) fn new(
+    /// A permit for a call that is not admitted yet.
+    #[inline]
+    pub(super) fn draft(
         core: Arc<Tie>,
         subject: Subject,
-        hold: Hold,
+        (id, fingerprint): (HoldId, u128),
         model: Option<&str>,
-        origin: Origin,
     ) -> Self {
-        Self {
+        let mut call = Box::new(Call {
             core,
             subject,
-            hold,
-            model: model.map(SmolStr::new),
+            hold: Hold::new(HoldId(0), 0),
+            model: Model::default(),
             priced: None,
             progress: None,
             generation: fork::generation(),
-            origin,
-            stage: Stage::Admitted,
+            origin: Origin::Reserved,
+            stage: Stage::Detached,
+        });
+        // Written where they stay: copying what was just written waits for it to arrive.
+        (call.hold.id, call.hold.fingerprint) = (id, fingerprint);
+        call.model.set(model);
+        Self { call }
+    }
+
+    /// Makes its hold, or finds that of the same request.
+    #[inline]
+    pub(super) fn reserve(&mut self, estimate: Usage, now: Timestamp) -> Result<(), NotReserved> {
+        let call = &mut *self.call;
+        if call.core.reserve(&call.subject.key, &mut call.hold, estimate, now)? {
+            call.origin = Origin::View;
         }
+        call.stage = Stage::Admitted;
+        Ok(())
+    }
+
+    /// Admits it without a hold, to be charged `estimate` should the ledger answer again.
+    pub(super) fn degrade(&mut self, estimate: Usage) {
+        self.call.hold.standing.usage = estimate;
+        self.call.origin = Origin::Degraded;
+        self.call.stage = Stage::Admitted;
     }
 
     pub(super) fn priced(mut self, estimate: Estimate, max_tokens: u64) -> Self {
-        self.priced = Some(Box::new(PricedCall { estimate, max_tokens }));
+        self.call.priced = Some(Box::new(PricedCall { estimate, max_tokens }));
         self
     }
 
     pub(super) fn priced_estimate(&self) -> Option<&Estimate> {
-        self.priced.as_ref().map(|priced| &priced.estimate)
+        self.call.priced.as_ref().map(|priced| &priced.estimate)
     }
 
     pub(super) fn prices(&self) -> Arc<PriceBook> {
-        self.core.prices()
+        self.call.core.prices()
     }
 
     /// Its name: any worker that shares the ledger can settle by it.
     pub fn id(&self) -> PermitId {
-        PermitId { key: self.subject.key.id().clone(), hold: self.hold.id }
+        PermitId { key: self.call.subject.key.id().clone(), hold: self.call.hold.id }
     }
 
     /// The key that it was given to, as the record stood then.
     pub fn key(&self) -> &Key {
-        &self.subject.key
+        &self.call.subject.key
     }
 
     /// The model to dispatch: the one that was checked. Dispatch this string, never one read again from the request.
     pub fn model(&self) -> Option<&str> {
-        self.model.as_deref()
+        self.call.model.get()
     }
 
     /// The most output tokens that the call may be allowed, where the gate priced the request; dispatch it.
     pub fn max_tokens(&self) -> Option<u64> {
-        self.priced.as_ref().map(|priced| priced.max_tokens)
+        self.call.priced.as_ref().map(|priced| priced.max_tokens)
     }
 
     /// What is set aside now.
     pub fn estimate(&self) -> Usage {
-        self.hold.usage
+        self.call.hold.standing.usage
     }
 
     /// Whether the request id found a live hold of the same request: dropping this permit then does nothing.
     pub fn is_view(&self) -> bool {
-        self.origin == Origin::View
+        self.call.origin == Origin::View
     }
 
     /// Whether the ledger could not answer and the gate was set to admit such calls: nothing is set aside.
     pub fn is_degraded(&self) -> bool {
-        self.origin == Origin::Degraded
+        self.call.origin == Origin::Degraded
     }
 
     /// Says that the call is on its way to the model: from now on a drop charges.
     pub fn dispatched(&mut self) {
-        if self.stage == Stage::Admitted {
-            self.stage = Stage::Dispatched;
+        if self.call.stage == Stage::Admitted {
+            self.call.stage = Stage::Dispatched;
         }
     }
 
     /// Says what is known of the usage so far, which is what a drop then charges.
     pub fn progress(&mut self, usage: Usage) {
         self.dispatched();
-        self.progress = Some(usage);
+        self.call.progress = Some(usage);
     }
 
     /// Sets `more` aside beyond the estimate, by the same atomic rule, and gives the hold a new lifetime.
@@ -171,13 +227,14 @@ impl Permit {
     /// # Errors
     /// [`Error::Denied`] if it does not fit: stop the call. [`Error::Conflict`] if the permit was ended.
     pub fn extend(&mut self, more: Usage) -> Result<(), Error> {
-        if self.stage == Stage::Ended {
+        if self.call.stage == Stage::Ended {
             return Err(Error::Conflict("this permit was ended; it cannot be extended".into()));
         }
         if self.is_degraded() {
             return Ok(());
         }
-        self.core.extend(&self.subject, &mut self.hold, more)
+        let call = &mut *self.call;
+        call.core.extend(&call.subject, &mut call.hold, more)
     }
 
     /// Charges what the call came to and ends the permit. Facts are never refused: more than the estimate, a limit passed,
@@ -186,8 +243,12 @@ impl Permit {
     /// # Errors
     /// [`Error::AlreadySettled`] with the first settlement if it was ended before. [`Error::Ledger`] if the ledger cannot
     /// answer: the permit stays as it was, and this may be called again.
+    #[inline]
     pub fn settle(&mut self, usage: Usage) -> Result<Settlement, Error> {
-        self.end(Phase::Settled, usage)
+        if self.is_degraded() {
+            return self.end_degraded(usage);
+        }
+        self.end(Phase::Settled, usage).map(|ended| ended.settlement(usage))
     }
 
     /// Lets the hold go without a charge and ends the permit: the call was not made, or cost nothing.
@@ -195,47 +256,58 @@ impl Permit {
     /// # Errors
     /// As [`Permit::settle`].
     pub fn release(&mut self) -> Result<(), Error> {
+        if self.is_degraded() {
+            return self.end_degraded(Usage::ZERO).map(drop);
+        }
         self.end(Phase::Released, Usage::ZERO).map(drop)
     }
 
     /// Gives up the permit without ending its hold; some [`Gate::settle`](super::Gate::settle) will, or it lapses.
     pub fn detach(mut self) -> PermitId {
-        self.stage = Stage::Detached;
+        self.call.stage = Stage::Detached;
         self.id()
     }
 
-    fn end(&mut self, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
-        if self.stage == Stage::Ended {
-            return Err(Error::AlreadySettled(Box::new(Settlement::first(&self.hold))));
+    #[inline]
+    fn end(&mut self, phase: Phase, usage: Usage) -> Result<Ended, Error> {
+        let call = &mut *self.call;
+        if call.stage == Stage::Ended {
+            return Err(Error::AlreadySettled(Box::new(Settlement::first(&call.hold))));
         }
-        let settlement = if self.is_degraded() {
-            let new = NewHold { id: self.hold.id, estimate: usage, fingerprint: 1 };
-            self.core.record(&self.subject, new)?
-        } else {
-            self.core.close(&self.subject, &self.hold, phase, usage)?
-        };
-        self.hold.usage = usage;
-        self.stage = Stage::Ended;
         // What it came to is known here for good, however soon the ledger forgets it.
-        (self.hold.phase, self.hold.usage) = (phase, usage);
+        let ended = call.core.close(&call.subject, &mut call.hold, phase, usage)?;
+        call.stage = Stage::Ended;
+        Ok(ended)
+    }
+
+    // Nothing was set aside, so what the call came to is charged as if it had been made elsewhere.
+    #[cold]
+    fn end_degraded(&mut self, usage: Usage) -> Result<Settlement, Error> {
+        let call = &mut *self.call;
+        if call.stage == Stage::Ended {
+            return Err(Error::AlreadySettled(Box::new(Settlement::first(&call.hold))));
+        }
+        let mut hold = Hold::new(call.hold.id, DEGRADED);
+        let settlement = call.core.record(&call.subject, &mut hold, usage)?;
+        call.hold.standing.usage = usage;
+        call.stage = Stage::Ended;
         Ok(settlement)
     }
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
-        let charged = match self.stage {
+        let call = &mut *self.call;
+        let charged = match call.stage {
             Stage::Admitted => Usage::ZERO,
-            Stage::Dispatched => self.progress.unwrap_or(self.hold.usage),
+            Stage::Dispatched => call.progress.unwrap_or(call.hold.standing.usage),
             Stage::Detached | Stage::Ended => return,
         };
         // A view's hold is another permit's to end, and one that came through a fork is the parent's.
-        if self.origin != Origin::Reserved || self.generation != fork::generation() {
-            return;
-        }
-        // If the ledger cannot answer, or somebody settled by id, the hold is not this permit's to end any more.
-        if self.core.close(&self.subject, &self.hold, Phase::Dropped, charged).is_ok() {
-            self.core.lanes.add(self.subject.spread(), Count::Dropped);
+        if call.origin == Origin::Reserved && call.generation == fork::generation() {
+            // If the ledger cannot answer, or somebody settled by id, the hold is not this permit's to end any more.
+            let _ = call.core.close(&call.subject, &mut call.hold, Phase::Dropped, charged);
         }
     }
 }
@@ -244,8 +316,8 @@ impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
             .field("id", &format_args!("{}", self.id()))
-            .field("model", &self.model)
-            .field("estimate", &self.hold.usage)
+            .field("model", &self.model())
+            .field("estimate", &self.call.hold.standing.usage)
             .finish_non_exhaustive()
     }
 }

@@ -99,7 +99,7 @@ impl Gate {
         self.core.tell_lapses(key, &limits, lapses);
         let rows = rows.ok()?;
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
-        estimate.largest_fit(floor, |usage| fits(&party, &rows, usage))
+        estimate.largest_fit(floor, |usage| fits(party, &rows, usage))
     }
 }
 

@@ -96,7 +96,7 @@ impl Gate {
         let denied = Reason::ALL.iter().map(|&reason| (reason, lanes.total_denied(reason)));
         Stats {
             keys: u64::try_from(self.core.directory.len()).unwrap_or(u64::MAX),
-            admitted: lanes.total(Count::Admitted),
+            admitted: lanes.admitted(),
             denied: denied.filter(|(_, count)| *count > 0).collect(),
             settled: lanes.total(Count::Settled),
             released: lanes.total(Count::Released),

@@ -3,19 +3,16 @@
 //! The same for every engine. Whatever takes more than one step here is either idempotent or harmless when it is cut
 //! short: a hold that should have lapsed and did not yet keeps its room.
 
-use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrayvec::ArrayVec;
 
-use super::{
-    Account, Closed, Closing, Lapse, Ledger, LedgerError, NewHold, NotReserved, OnLapse, Reserved, Terms,
-};
+use super::{Account, Closed, Closing, Lapse, Ledger, LedgerError, NotReserved, OnLapse, Terms};
 use crate::budget::{
-    Change, Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Outcome, Owner, Part, Party, Phase,
-    Row, Step, Usage, close, closed, crossings, extend, refusal, reserve,
+    Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Others, Outcome, Owner, Party, Phase, Row,
+    Standing, Step, Usage, crossings, refusal,
 };
 use crate::time::Timestamp;
 
@@ -28,8 +25,12 @@ const LAPSES_A_CALL: usize = 32;
 const STEPS: u32 = 1 << 16;
 
 type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
-type Parts = ArrayVec<Part, MAX_OWNERS>;
-type Rows = ArrayVec<[Moved; Meter::ALL.len()], MAX_OWNERS>;
+
+// The rows of a step: almost every one has a single owner, and its rows are cleared at a stroke.
+struct Rows {
+    one: [Moved; Meter::ALL.len()],
+    many: Vec<[Moved; Meter::ALL.len()]>,
+}
 
 /// Holds, kept in a ledger by the rules of the budget.
 #[derive(Debug)]
@@ -53,49 +54,48 @@ impl Books {
         &self.ledger
     }
 
-    /// Sets an estimate aside on every meter of every account, or on none. `lapses` takes the holds that lapsed.
+    /// Makes `hold`, which is new, and sets an estimate aside for it on every meter of every account, or on none. Answers
+    /// true when it was there already, live and made by the same request: `hold` is then that one. `lapses` takes the
+    /// holds that lapsed.
     ///
     /// # Errors
     /// [`NotReserved`].
+    #[inline]
     pub fn reserve(
         &self,
         accounts: &[Account<'_>],
-        new: NewHold,
+        hold: &mut Hold,
+        estimate: Usage,
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
-    ) -> Result<Reserved, NotReserved> {
+    ) -> Result<bool, NotReserved> {
         let mut now = now;
-        let mut rows = Rows::new();
         for _ in 0..ATTEMPTS {
-            let parties = parties(accounts, now);
-            let mut parts = Parts::new();
-            for (owner, party) in (0_u8..).zip(&parties) {
-                parts.push(reserve(owner, party, new.estimate));
-            }
-            let hold = self.live(&parties, new, now).ok_or_else(no_owner)?;
-            match self.take(&parties, 0, &hold, &parts, Some(self.terms.most_live), true, &mut rows)? {
+            let parties = pin(hold, accounts, now);
+            let mut rows = Rows::of(&parties);
+            let expires_at = now.saturating_add(self.terms.lifetime);
+            let revision = self.first_revision(hold);
+            let step = Step::reserve(&parties, hold, estimate, expires_at, revision, self.terms.most_live);
+            match self.ledger.apply(&step, rows.all_mut())? {
                 Outcome::Taken { next_lapse, seat } => {
+                    (hold.standing, hold.seat) = (step.becomes, seat);
                     self.lapse_if_due(accounts, now, next_lapse, lapses);
-                    return Ok(Reserved { hold: Hold { seat, ..hold }, view: false });
+                    return Ok(false);
                 }
                 // Room may be held by calls that nobody will settle.
                 Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(refusal(parts.as_flattened(), rows.as_flattened())
+                    return Err(refusal(&step, rows.all())
                         .map_or_else(|| inconsistent().into(), NotReserved::Refused));
                 }
                 Outcome::Crowded if self.lapse(accounts, now, lapses)? == 0 => {
                     return Err(NotReserved::Crowded);
                 }
                 Outcome::Refused | Outcome::Crowded => {}
-                Outcome::Unexpected(Some(found)) => {
-                    let same = found.phase == Phase::Live && found.fingerprint == new.fingerprint;
-                    let known = same && new.fingerprint != 0;
-                    return if known {
-                        Ok(Reserved { hold: *found, view: true })
-                    } else {
-                        Err(NotReserved::Conflict)
-                    };
+                Outcome::Unexpected(Some(found)) if is_same_call(hold, &found) => {
+                    *hold = *found;
+                    return Ok(true);
                 }
+                Outcome::Unexpected(Some(_)) => return Err(NotReserved::Conflict),
                 Outcome::Unexpected(None) => return Err(inconsistent().into()),
                 Outcome::Elsewhen(other) => now = other,
             }
@@ -115,30 +115,23 @@ impl Books {
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
     ) -> Result<(), NotReserved> {
-        let mut rows = Rows::new();
         for _ in 0..ATTEMPTS {
-            if hold.phase != Phase::Live {
+            if hold.standing.phase != Phase::Live {
                 return Err(NotReserved::Conflict);
             }
             let pinned =
                 std::iter::once(hold.windows).chain(hold.others().iter().map(|(_, windows)| *windows));
             let parties: Parties<'a> =
                 accounts.iter().zip(pinned).map(|(account, windows)| account.party(windows)).collect();
-            let parts: Parts =
-                (0_u8..).zip(&parties).map(|(owner, party)| extend(owner, party, hold, more)).collect();
-            let longer = Hold {
-                usage: hold.usage.saturating_add(more),
-                revision: hold.revision.saturating_add(1),
-                expires_at: hold.expires_at.max(now.saturating_add(self.terms.lifetime)),
-                ..hold.clone()
-            };
-            match self.take(&parties, hold.revision, &longer, &parts, None, false, &mut rows)? {
+            let mut rows = Rows::of(&parties);
+            let step = Step::extend(&parties, hold, more, now.saturating_add(self.terms.lifetime));
+            match self.ledger.apply(&step, rows.all_mut())? {
                 Outcome::Taken { .. } => {
-                    *hold = longer;
+                    hold.standing = step.becomes;
                     return Ok(());
                 }
                 Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(refusal(parts.as_flattened(), rows.as_flattened())
+                    return Err(refusal(&step, rows.all())
                         .map_or_else(|| inconsistent().into(), NotReserved::Refused));
                 }
                 Outcome::Refused => {}
@@ -150,30 +143,31 @@ impl Books {
         Err(contended().into())
     }
 
-    /// Closes a hold as `phase`, charging `usage`. `hold` is its state as last seen.
+    /// Closes a hold as `phase`, charging `usage`. `hold` is its state as last seen, and becomes the one it has now.
     ///
     /// # Errors
     /// [`Closing`].
+    #[inline]
     pub fn close(
         &self,
         account: Account<'_>,
-        hold: &Hold,
+        hold: &mut Hold,
         phase: Phase,
         usage: Usage,
     ) -> Result<Closed, Closing> {
         // A drop or a lapse decides only about a live hold; a settle or a release also replaces what they decided.
         let closes = |before: Phase| if phase.is_open() { before == Phase::Live } else { before.is_open() };
-        let mut seen = Cow::Borrowed(hold);
         for _ in 0..ATTEMPTS {
-            if !closes(seen.phase) {
-                return Err(Closing::Already(Box::new(seen.into_owned())));
+            let before = hold.standing;
+            if !closes(before.phase) {
+                return Err(Closing::Already);
             }
-            let after = closed(&seen, phase, usage);
-            match self.move_hold(account, &seen, &after)? {
+            match self.end(account, hold, phase, usage)? {
                 Ok(crossings) => {
-                    return Ok(Closed { was: seen.phase, before: seen.usage, hold: after, crossings });
+                    hold.standing.close(phase, usage);
+                    return Ok(Closed { before, crossings });
                 }
-                Err(Some(found)) if continues(&seen, &found) => seen = Cow::Owned(*found),
+                Err(Some(found)) if continues(hold, &found) => *hold = *found,
                 Err(_) => return Err(Closing::NotFound),
             }
         }
@@ -188,26 +182,26 @@ impl Books {
         self.ledger.hold(owner, id)?.ok_or(Closing::NotFound)
     }
 
-    /// Charges `usage` without a reservation.
+    /// Charges `usage` without a reservation, as `hold`, which is new.
     ///
     /// # Errors
-    /// [`NotReserved::Conflict`] if the name was used before, or [`NotReserved::Failed`].
+    /// [`NotReserved::Conflict`] if its name was used before, or [`NotReserved::Failed`].
     pub fn record(
         &self,
         account: Account<'_>,
-        new: NewHold,
+        hold: &mut Hold,
+        usage: Usage,
         now: Timestamp,
-    ) -> Result<(Hold, Vec<Crossing>), NotReserved> {
+    ) -> Result<Vec<Crossing>, NotReserved> {
         let mut now = now;
-        let mut rows = Rows::new();
         for _ in 0..ATTEMPTS {
-            let parties = parties(&[account], now);
-            let nothing = NewHold { estimate: Usage::ZERO, ..new };
-            let before = self.live(&parties, nothing, now).ok_or_else(no_owner)?;
-            let after = closed(&before, Phase::Settled, new.estimate);
-            let part = close(0, before.windows, &before, &after, account.limits);
-            match self.take(&parties, 0, &after, &[part], None, true, &mut rows)? {
-                Outcome::Taken { .. } => return Ok((after, crossings(&part, rows.as_flattened()).collect())),
+            let parties = pin(hold, &[account], now);
+            let mut rows = Rows::of(&parties);
+            let step = Step::close(&parties, hold, Phase::Settled, usage);
+            let becomes = Standing { expires_at: now, revision: self.first_revision(hold), ..step.becomes };
+            let step = Step { becomes, current: true, ..step };
+            match self.ledger.apply(&step, rows.all_mut())? {
+                Outcome::Taken { .. } => return Ok(crossings(&step, rows.all())),
                 Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
                 Outcome::Elsewhen(other) => now = other,
                 Outcome::Refused | Outcome::Crowded => return Err(inconsistent().into()),
@@ -245,16 +239,16 @@ impl Books {
     ) -> Result<usize, LedgerError> {
         let mut count = 0_usize;
         for account in accounts {
-            for hold in self.ledger.due(account.owner, now, LAPSES_A_CALL)? {
+            for mut hold in self.ledger.due(account.owner, now, LAPSES_A_CALL)? {
                 let usage = match self.terms.on_lapse {
-                    OnLapse::Charge => hold.usage,
+                    OnLapse::Charge => hold.standing.usage,
                     OnLapse::Release => Usage::ZERO,
                 };
-                match self.close(*account, &hold, Phase::Lapsed, usage) {
-                    Ok(Closed { hold, crossings, .. }) => lapses.push(Lapse { hold, crossings }),
+                match self.close(*account, &mut hold, Phase::Lapsed, usage) {
+                    Ok(Closed { crossings, .. }) => lapses.push(Lapse { hold, crossings }),
                     Err(Closing::Failed(error)) => return Err(error),
                     // Somebody else settled or lapsed it just now.
-                    Err(Closing::Already(_) | Closing::NotFound) => {}
+                    Err(Closing::Already | Closing::NotFound) => {}
                 }
                 count = count.saturating_add(1);
             }
@@ -276,122 +270,116 @@ impl Books {
         }
     }
 
-    #[inline]
-    fn live(&self, parties: &[Party<'_>], new: NewHold, now: Timestamp) -> Option<Hold> {
-        let (home, rest) = parties.split_first()?;
-        let others = rest.iter().map(|party| (party.owner.id().clone(), party.windows));
-        Some(Hold {
-            id: new.id,
-            revision: self.first_revision(new),
-            phase: Phase::Live,
-            usage: new.estimate,
-            expires_at: now.saturating_add(self.terms.lifetime),
-            windows: home.windows,
-            others: (!rest.is_empty()).then(|| Box::new(others.collect())),
-            fingerprint: new.fingerprint,
-            seat: 0,
-        })
-    }
-
     // A request id may come again once its call is forgotten. Its holds begin far from each other, so that whoever still
     // has an old one in hand cannot take it for the new.
     #[inline]
-    fn first_revision(&self, new: NewHold) -> u32 {
+    fn first_revision(&self, hold: &Hold) -> u32 {
         const GOLDEN: u32 = 0x9e37_79b1;
-        match new.fingerprint {
+        match hold.fingerprint {
             0 => 1,
             _ => (self.named.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN) >> 1) | 1,
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a step, named where they are passed")]
+    // Ends an existing hold: the thresholds crossed, or its state when somebody else moved it first.
     #[inline]
-    fn take(
-        &self,
-        parties: &[Party<'_>],
-        expected: u32,
-        becomes: &Hold,
-        parts: &[Part],
-        most_live: Option<u32>,
-        current: bool,
-        rows: &mut Rows,
-    ) -> Result<Outcome, LedgerError> {
-        rows.clear();
-        let mut owners = ArrayVec::<&Owner, MAX_OWNERS>::new();
-        for party in parties {
-            owners.push(party.owner);
-            rows.push(<[Moved; Meter::ALL.len()]>::default());
-        }
-        let changes = parts.as_flattened();
-        let step = Step { owners: &owners, expected, becomes, changes, most_live, current };
-        self.ledger.apply(&step, rows.as_flattened_mut())
-    }
-
-    #[inline]
-    // Takes an existing hold to its next state: the thresholds crossed, or its state when somebody else moved it first.
-    fn move_hold(
+    fn end(
         &self,
         account: Account<'_>,
-        before: &Hold,
-        after: &Hold,
+        hold: &Hold,
+        phase: Phase,
+        usage: Usage,
     ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
-        let mine = close(0, before.windows, before, after, account.limits);
-        if before.others().is_empty() {
-            return self.take_existing(
-                &[account.owner],
-                before,
-                after,
-                &mine,
-                &mut <[Moved; Meter::ALL.len()]>::default(),
-            );
+        let home = account.party(hold.windows);
+        if hold.others.is_some() {
+            return self.end_shared(home, hold, phase, usage);
         }
-        let rest: ArrayVec<Owner, MAX_OWNERS> =
-            before.others().iter().map(|(id, _)| Owner::new(id.clone())).collect();
-        let owners: ArrayVec<&Owner, MAX_OWNERS> = std::iter::once(account.owner).chain(&rest).collect();
+        let parties = [home];
+        self.end_of(&Step::close(&parties, hold, phase, usage))
+    }
+
+    #[cold]
+    fn end_shared(
+        &self,
+        home: Party<'_>,
+        hold: &Hold,
+        phase: Phase,
+        usage: Usage,
+    ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
+        let owners: ArrayVec<Owner, MAX_OWNERS> =
+            hold.others().iter().map(|(id, _)| Owner::new(id.clone())).collect();
         // Whose limits are not known here is not told.
-        let theirs = (1_u8..).zip(before.others());
-        let theirs =
-            theirs.map(|(owner, (_, windows))| close(owner, *windows, before, after, &Limits::default()));
-        let parts: Parts = std::iter::once(mine).chain(theirs).collect();
-        let mut rows: Rows = parts.iter().map(|_| Default::default()).collect();
-        self.take_existing(&owners, before, after, parts.as_flattened(), rows.as_flattened_mut())
+        let limits = Limits::default();
+        let others = owners.iter().zip(hold.others());
+        let others = others.map(|(owner, &(_, windows))| Party { owner, limits: &limits, windows });
+        let parties: Parties<'_> = std::iter::once(home).chain(others).collect();
+        self.end_of(&Step::close(&parties, hold, phase, usage))
     }
 
     #[inline]
-    fn take_existing(
-        &self,
-        owners: &[&Owner],
-        before: &Hold,
-        after: &Hold,
-        changes: &[Change],
-        rows: &mut [Moved],
-    ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
-        let expected = before.revision;
-        let step = Step { owners, expected, becomes: after, changes, most_live: None, current: false };
-        match self.ledger.apply(&step, rows)? {
-            Outcome::Taken { .. } => Ok(Ok(crossings(changes, rows).collect())),
+    fn end_of(&self, step: &Step<'_>) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
+        let mut rows = Rows::of(step.parties);
+        match self.ledger.apply(step, rows.all_mut())? {
+            Outcome::Taken { .. } => Ok(Ok(crossings(step, rows.all()))),
             Outcome::Unexpected(found) => Ok(Err(found)),
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }
     }
 }
 
-// Whether `found` is what became of `seen`, and not another hold of the same name.
-fn continues(seen: &Hold, found: &Hold) -> bool {
-    found.revision.checked_sub(seen.revision).is_some_and(|steps| steps < STEPS)
+// Whether the same request made `found`, whose call is still in flight.
+fn is_same_call(new: &Hold, found: &Hold) -> bool {
+    new.fingerprint != 0 && new.fingerprint == found.fingerprint && found.standing.phase == Phase::Live
 }
 
+// Whether `found` is what became of `seen`, and not another hold of the same name.
+fn continues(seen: &Hold, found: &Hold) -> bool {
+    found.standing.revision.checked_sub(seen.standing.revision).is_some_and(|steps| steps < STEPS)
+}
+
+// The parties of a hold that is to be made, which is given their windows at `now`.
 #[inline]
-fn parties<'a>(accounts: &[Account<'a>], now: Timestamp) -> Parties<'a> {
+fn pin<'a>(hold: &mut Hold, accounts: &[Account<'a>], now: Timestamp) -> Parties<'a> {
     let mut parties = Parties::new();
-    for account in accounts.iter().take(MAX_OWNERS) {
-        parties.push(account.party(account.calendar.windows(now)));
+    let Some((home, rest)) = accounts.split_first() else { return parties };
+    let windows = home.calendar.windows(now);
+    hold.windows = windows;
+    parties.push(home.party(windows));
+    if !rest.is_empty() {
+        pin_others(hold, rest, now, &mut parties);
     }
     parties
 }
 
-fn no_owner() -> LedgerError {
-    LedgerError::new("a call without an owner")
+#[cold]
+fn pin_others<'a>(hold: &mut Hold, rest: &[Account<'a>], now: Timestamp, parties: &mut Parties<'a>) {
+    let mut others = Others::new();
+    for account in rest.iter().take(parties.remaining_capacity()) {
+        let windows = account.calendar.windows(now);
+        others.push((account.owner.id().clone(), windows));
+        parties.push(account.party(windows));
+    }
+    hold.others = Some(Box::new(others));
+}
+
+impl Rows {
+    const CLEAR: [Moved; Meter::ALL.len()] = [Moved::NONE; Meter::ALL.len()];
+
+    #[inline]
+    fn of(parties: &[Party<'_>]) -> Self {
+        let many = if parties.len() > 1 { vec![Self::CLEAR; parties.len()] } else { Vec::new() };
+        Self { one: Self::CLEAR, many }
+    }
+
+    #[inline]
+    fn all(&self) -> &[Moved] {
+        if self.many.is_empty() { &self.one } else { self.many.as_flattened() }
+    }
+
+    #[inline]
+    fn all_mut(&mut self) -> &mut [Moved] {
+        if self.many.is_empty() { &mut self.one } else { self.many.as_flattened_mut() }
+    }
 }
 
 fn inconsistent() -> LedgerError {

@@ -12,18 +12,18 @@ use crate::time::Timestamp;
 
 pub use books::Books;
 pub use memory::MemoryLedger;
-pub use terms::{Account, Closed, Closing, Lapse, NewHold, NotReserved, OnLapse, Reserved, Terms};
+pub use terms::{Account, Closed, Closing, Lapse, NotReserved, OnLapse, Terms};
 
 /// A place that keeps rows and holds, and carries out one step at a time.
 ///
 /// Implement it to keep budgets elsewhere. An implementation is right when, for any number of callers at once, each
 /// [`Ledger::apply`] happens whole or not at all, as if alone:
 ///
-/// 1. If the hold's revision is not `step.expected` (0: no such hold), answer [`Outcome::Unexpected`].
+/// 1. If the hold's revision is not [`step.expected()`](Step::expected) (0: no such hold), answer [`Outcome::Unexpected`].
 /// 2. If `step.most_live` is told and the first owner has that many live holds, answer [`Outcome::Crowded`].
-/// 3. Ask every change whether its row [`is_admitted`](crate::budget::Change::is_admitted); a row never written is zero.
+/// 3. Ask every one of [`step.changes()`](Step::changes) whether its row [`is_admitted`](crate::budget::Change::is_admitted); a row never written is zero.
 ///    If any is not, change nothing, write the rows as they stand to `rows`, and answer [`Outcome::Refused`].
-/// 4. Otherwise [`carry_out`](crate::budget::Change::carry_out) every change, store the rows and `step.becomes`, write
+/// 4. Otherwise [`carry_out`](crate::budget::Change::carry_out) every change, store the rows and where the hold stands (`step.becomes`), write
 ///    what the rows became to `rows`, and answer [`Outcome::Taken`].
 ///
 /// A row is never reset: another window is another row. Keep the rows of the last two windows, and those that a hold

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::LedgerError;
-use crate::budget::{Calendar, Crossing, Hold, HoldId, Limits, Owner, Party, Phase, Refusal, Usage, Windows};
+use crate::budget::{Calendar, Crossing, Hold, Limits, Owner, Party, Refusal, Standing, Windows};
 
 /// What holds are subject to.
 #[derive(Debug, Clone, Copy)]
@@ -38,29 +38,10 @@ pub struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
+    #[inline]
     pub(super) fn party(&self, windows: Windows) -> Party<'a> {
         Party { owner: self.owner, limits: self.limits, windows }
     }
-}
-
-/// A reservation to make.
-#[derive(Debug, Clone, Copy)]
-pub struct NewHold {
-    /// Its name: never used before, unless it stands for a request id.
-    pub id: HoldId,
-    /// What to set aside.
-    pub estimate: Usage,
-    /// What the request is, if the name stands for a request id; 0 if not.
-    pub fingerprint: u128,
-}
-
-/// A reservation that was made.
-#[derive(Debug)]
-pub struct Reserved {
-    /// The hold.
-    pub hold: Hold,
-    /// Whether it was there already, made by the same request.
-    pub view: bool,
 }
 
 /// Why a reservation was not made.
@@ -96,12 +77,8 @@ impl From<LedgerError> for NotReserved {
 /// A hold that was closed.
 #[derive(Debug)]
 pub struct Closed {
-    /// Its state now.
-    pub hold: Hold,
-    /// Its phase before.
-    pub was: Phase,
-    /// What it had set aside or charged before.
-    pub before: Usage,
+    /// Where it stood before.
+    pub before: Standing,
     /// The thresholds that the charge crossed.
     pub crossings: Vec<Crossing>,
 }
@@ -109,8 +86,8 @@ pub struct Closed {
 /// Why a hold was not closed.
 #[derive(Debug)]
 pub enum Closing {
-    /// It was settled or released before.
-    Already(Box<Hold>),
+    /// It was settled or released before, or is not live where it has to be.
+    Already,
     /// There is none of this name, or it is no longer remembered.
     NotFound,
     /// The ledger could not tell.

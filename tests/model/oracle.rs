@@ -274,9 +274,9 @@ impl Oracle {
         let limits = self.limits_of(&call);
         let Some(hold) = self.known(&call) else { return Answer::NotFound };
         let answer = self.close(call.slot, hold, phase, usage, Some(&limits));
-        if matches!(answer, Answer::Settled { .. }) {
-            (self.calls[place].phase, self.calls[place].seen) = (phase, usage);
-        }
+        // Whoever tried knows how it ended, even if somebody else had ended it.
+        let hold = &self.accounts[call.account].holds[call.hold];
+        (self.calls[place].phase, self.calls[place].seen) = (hold.phase, hold.usage);
         answer
     }
 

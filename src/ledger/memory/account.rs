@@ -3,7 +3,7 @@
 use super::super::LedgerError;
 use super::holds::Holds;
 use super::rows::Rows;
-use crate::budget::{Change, Hold, HoldId, Meter, Moved, Outcome, Phase, Row, Step};
+use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Phase, Row, Step};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -17,45 +17,73 @@ pub(super) struct Account {
     rows: Rows,
 }
 
+/// A step that was taken: when the next live hold lapses, and where this one is.
+pub(super) struct Taken {
+    next_lapse: Timestamp,
+    seat: u32,
+}
+
+/// Why a step was not taken.
+pub(super) enum NotTaken {
+    Outcome(Outcome),
+    Failed(LedgerError),
+}
+
 /// Takes `step` over the accounts of its owners, in order, or answers why not. Everything is computed before anything
 /// is changed.
+#[inline]
 pub(super) fn apply(
     step: &Step<'_>,
     rows: &mut [Moved],
     accounts: &mut [&mut Account],
-) -> Result<Outcome, LedgerError> {
+) -> Result<Taken, NotTaken> {
     let home = accounts.first_mut().ok_or_else(no_owner)?;
     // A name that was drawn for a new hold is nobody else's: only a request's needs to be looked for.
-    let drawn = step.expected == 0 && step.becomes.fingerprint == 0;
-    let found = if drawn { None } else { home.holds.find(step.hold(), step.becomes.seat) };
+    let drawn = step.expected() == 0 && step.hold.fingerprint == 0;
+    let found = if drawn { None } else { home.holds.find(step.id(), step.hold.seat) };
     let before = found.and_then(|seat| home.holds.get(seat));
-    if before.map_or(0, |hold| hold.revision) != step.expected {
-        return Ok(Outcome::Unexpected(before.cloned().map(Box::new)));
+    if before.map_or(0, |hold| hold.standing.revision) != step.expected() {
+        return Err(NotTaken::Outcome(Outcome::Unexpected(before.cloned().map(Box::new))));
     }
     if step.most_live.is_some_and(|most| home.holds.live() >= most) {
-        return Ok(Outcome::Crowded);
+        return Err(NotTaken::Outcome(Outcome::Crowded));
     }
 
     let mut fits = true;
-    for change in step.changes {
-        let row = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?.open(change)?;
-        fits &= change.is_admitted(row);
+    for ((owner, party), account) in (0_u8..).zip(step.parties).zip(accounts.iter_mut()) {
+        fits &= account.has_room(step, owner, party)?;
     }
-    for (change, moved) in step.changes.iter().zip(rows) {
-        let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
-        let row = account.rows.get_mut(change.meter, change.window.start).ok_or_else(no_row)?;
-        *moved = if fits { change.carry_out(row) } else { Moved { row: *row, told: false } };
+    let places = rows.chunks_exact_mut(Meter::ALL.len());
+    for (((owner, party), account), rows) in (0_u8..).zip(step.parties).zip(accounts.iter_mut()).zip(places) {
+        account.move_rows(step, owner, party, fits, rows)?;
     }
     if !fits {
-        return Ok(Outcome::Refused);
+        return Err(NotTaken::Outcome(Outcome::Refused));
     }
     let home = accounts.first_mut().ok_or_else(no_owner)?;
-    if step.expected == 0 {
+    if step.expected() == 0 {
         // A new call: whoever was to be forgotten has come back under the same name.
         home.leaving = false;
     }
-    let seat = home.holds.put(found, step.becomes);
-    Ok(Outcome::Taken { next_lapse: home.holds.next_lapse(), seat })
+    let seat = home.holds.put(found, step.hold, step.becomes);
+    Ok(Taken { next_lapse: home.holds.next_lapse(), seat })
+}
+
+/// What came of a step, in the words of the trait. Put together only once the lock is let go: what is carried past an
+/// unlock is copied.
+#[inline]
+pub(super) fn outcome(taken: Result<Taken, NotTaken>) -> Result<Outcome, LedgerError> {
+    match taken {
+        Ok(Taken { next_lapse, seat }) => Ok(Outcome::Taken { next_lapse, seat }),
+        Err(NotTaken::Outcome(outcome)) => Ok(outcome),
+        Err(NotTaken::Failed(error)) => Err(error),
+    }
+}
+
+impl From<LedgerError> for NotTaken {
+    fn from(error: LedgerError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Account {
@@ -91,13 +119,45 @@ impl Account {
         self.leaving && self.holds.live() == 0
     }
 
-    // The row of a change, made if its window is new.
+    // Whether the rows of one party admit the step. Those of new windows are made.
     #[inline]
-    fn open(&mut self, change: &Change) -> Result<&mut Row, LedgerError> {
-        if !self.rows.is_latest(change.meter, change.window.start) {
-            self.open_another(change.meter, change.window.start)?;
+    fn has_room(&mut self, step: &Step<'_>, owner: u8, party: &Party<'_>) -> Result<bool, LedgerError> {
+        // Meter by meter, each known: a loop would find out anew which it is.
+        let mut admits = |meter: Meter| {
+            let start = party.windows.of(meter).start;
+            if !self.rows.is_latest(meter, start) {
+                self.open_another(meter, start)?;
+            }
+            let row = self.rows.get_mut(meter, start).ok_or_else(no_row)?;
+            Ok(!step.asks || step.change(owner, party, meter).is_admitted(row))
+        };
+        let [first, second, third] = Meter::ALL;
+        Ok(admits(first)? & admits(second)? & admits(third)?)
+    }
+
+    // Moves the rows of one party if the step fits, and tells how they stand in any case.
+    #[inline]
+    fn move_rows(
+        &mut self,
+        step: &Step<'_>,
+        owner: u8,
+        party: &Party<'_>,
+        fits: bool,
+        rows: &mut [Moved],
+    ) -> Result<(), LedgerError> {
+        let mut moved = |meter: Meter| {
+            let row = self.rows.get_mut(meter, party.windows.of(meter).start).ok_or_else(no_row)?;
+            Ok(if fits {
+                step.change(owner, party, meter).carry_out(row)
+            } else {
+                Moved { row: *row, told: false }
+            })
+        };
+        let [first, second, third] = Meter::ALL;
+        if let [a, b, c] = rows {
+            (*a, *b, *c) = (moved(first)?, moved(second)?, moved(third)?);
         }
-        self.rows.get_mut(change.meter, change.window.start).ok_or_else(no_row)
+        Ok(())
     }
 
     #[cold]

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::MemoryLedger;
-use crate::budget::{Hold, HoldId};
+use crate::budget::{Hold, HoldId, Standing};
 use crate::time::Timestamp;
 
 // The oldest of them makes room for a new hold before that is resolved itself.
@@ -54,45 +54,40 @@ impl Holds {
             return Some(noted);
         }
         // A slot that is free keeps the name of the hold that it was of: taking it by that name would give it away twice.
-        let place = self.slots.iter().rposition(|hold| hold.id == id && hold.revision > 0)?;
+        let place = self.slots.iter().rposition(|hold| hold.id == id && hold.standing.revision > 0)?;
         Some(seat_of(place))
     }
 
     #[inline]
     pub(super) fn get(&self, seat: u32) -> Option<&Hold> {
-        self.slots.get(place_of(seat)?).filter(|hold| hold.revision > 0)
+        self.slots.get(place_of(seat)?).filter(|hold| hold.standing.revision > 0)
     }
 
     /// The holds that may still move their rows.
     pub(super) fn open(&self) -> impl Iterator<Item = &Hold> {
-        self.slots.iter().filter(|hold| hold.revision > 0 && hold.phase.is_open())
+        self.slots.iter().filter(|hold| hold.standing.revision > 0 && hold.standing.phase.is_open())
     }
 
-    /// Stores the next state of the hold at `found`, or a new hold; answers where it is.
+    /// Stores where the hold at `found` stands now, or a new hold; answers where it is.
     #[inline]
-    pub(super) fn put(&mut self, found: Option<u32>, hold: &Hold) -> u32 {
-        let before = found.and_then(|seat| self.get(seat)).map(|hold| hold.phase);
-        let seat = match found {
-            Some(seat) => {
-                if let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
-                    slot.clone_from(hold);
-                }
-                seat
-            }
-            None => self.take_slot(hold),
+    pub(super) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: Standing) -> u32 {
+        let kept = found.and_then(|seat| self.slots.get_mut(place_of(seat)?));
+        let (seat, before) = match (found, kept) {
+            (Some(seat), Some(slot)) => (seat, Some(std::mem::replace(&mut slot.standing, becomes).phase)),
+            _ => (self.take_slot(hold, becomes), None),
         };
         let was_live = before.is_some_and(super::Phase::is_live);
-        if hold.phase.is_live() {
+        if becomes.phase.is_live() {
             if !was_live {
                 self.live = self.live.saturating_add(1);
             }
-            self.next_lapse = self.next_lapse.min(hold.expires_at);
+            self.next_lapse = self.next_lapse.min(becomes.expires_at);
             return seat;
         }
         if was_live {
             self.live = self.live.saturating_sub(1);
         }
-        if hold.phase.is_open() {
+        if becomes.phase.is_open() {
             self.remember_provisional(seat);
         } else {
             if before.is_some() && !was_live {
@@ -110,28 +105,35 @@ impl Holds {
         if now < self.next_lapse {
             return Vec::new();
         }
-        let live =
-            || self.slots.iter().enumerate().filter(|(_, hold)| hold.revision > 0 && hold.phase.is_live());
-        let due = live().filter(|(_, hold)| hold.expires_at <= now).take(most);
+        let live = || {
+            self.slots
+                .iter()
+                .enumerate()
+                .filter(|(_, hold)| hold.standing.revision > 0 && hold.standing.phase.is_live())
+        };
+        let due = live().filter(|(_, hold)| hold.standing.expires_at <= now).take(most);
         let due = due.map(|(place, hold)| Hold { seat: seat_of(place), ..hold.clone() }).collect();
-        self.next_lapse = live().map(|(_, hold)| hold.expires_at).min().unwrap_or(Timestamp::MAX);
+        self.next_lapse = live().map(|(_, hold)| hold.standing.expires_at).min().unwrap_or(Timestamp::MAX);
         due
     }
 
     // A forgotten slot, or that of the oldest settled hold, or a new one.
     #[inline]
-    fn take_slot(&mut self, hold: &Hold) -> u32 {
+    fn take_slot(&mut self, hold: &Hold, becomes: Standing) -> u32 {
         let seat = self.free.pop().or_else(|| self.finals.pop_if_full());
         if let Some(seat) = seat
             && let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place))
         {
-            slot.clone_from(hold);
+            // Piece by piece: copying a struct that was just put together waits for its parts to arrive.
+            slot.standing = becomes;
+            (slot.id, slot.fingerprint, slot.windows) = (hold.id, hold.fingerprint, hold.windows);
+            slot.others.clone_from(&hold.others);
             return seat;
         }
         if self.slots.is_empty() {
             self.slots.reserve_exact(1);
         }
-        self.slots.push(hold.clone());
+        self.slots.push(Hold { standing: becomes, ..hold.clone() });
         seat_of(self.slots.len().saturating_sub(1))
     }
 
@@ -147,7 +149,7 @@ impl Holds {
 
     fn forget(&mut self, seat: u32) {
         if let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
-            slot.revision = 0;
+            slot.standing.revision = 0;
             slot.others = None;
             self.free.push(seat);
         }
@@ -199,20 +201,14 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Calendar, Phase, Usage};
+    use crate::budget::Phase;
 
-    fn hold(id: u128, phase: Phase) -> Hold {
-        Hold {
-            id: HoldId(id),
-            revision: 1,
-            phase,
-            usage: Usage::ZERO,
-            expires_at: Timestamp::MAX,
-            windows: Calendar::default().windows(Timestamp::EPOCH),
-            others: None,
-            fingerprint: 1,
-            seat: 0,
-        }
+    fn hold(id: u128) -> Hold {
+        Hold::new(HoldId(id), 1)
+    }
+
+    fn at(phase: Phase) -> Standing {
+        Standing { revision: 1, phase, ..Standing::NONE }
     }
 
     #[test]
@@ -220,16 +216,16 @@ mod tests {
         let mut holds = Holds::default();
         let crowd = 1..=9_u128;
         for id in crowd.clone() {
-            holds.put(None, &hold(id, Phase::Live));
+            holds.put(None, &hold(id), at(Phase::Live));
         }
         for id in crowd {
             let found = holds.find(HoldId(id), 0);
-            holds.put(found, &hold(id, Phase::Settled));
+            holds.put(found, &hold(id), at(Phase::Settled));
         }
         let found = holds.find(HoldId(1), 0);
         assert_eq!(found, None, "forgotten for the ninth");
-        let seat = holds.put(found, &hold(1, Phase::Live));
-        assert_ne!(holds.put(None, &hold(10, Phase::Live)), seat);
-        assert_eq!(holds.get(seat), Some(&hold(1, Phase::Live)));
+        let seat = holds.put(found, &hold(1), at(Phase::Live));
+        assert_ne!(holds.put(None, &hold(10), at(Phase::Live)), seat);
+        assert_eq!(holds.get(seat).map(|hold| hold.id), Some(HoldId(1)));
     }
 }

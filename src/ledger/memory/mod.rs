@@ -15,7 +15,7 @@ use slab::Slab;
 
 use self::account::Account;
 use super::{Ledger, LedgerError};
-use crate::budget::{Hold, HoldId, MAX_OWNERS, Meter, Moved, Outcome, Owner, Phase, Row, Step};
+use crate::budget::{Hold, HoldId, MAX_OWNERS, Meter, Moved, Outcome, Owner, Party, Phase, Row, Step};
 use crate::id::KeyId;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
@@ -75,19 +75,18 @@ impl MemoryLedger {
 
 impl Ledger for MemoryLedger {
     fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        let (home, others) =
-            step.owners.split_first().ok_or_else(|| LedgerError::new("a step without an owner"))?;
-        if others.is_empty() {
+        if let [Party { owner: home, .. }] = step.parties {
             let mut shard = self.lock(shard_of(home))?;
             let account = match shard.find(home) {
-                None if step.expected > 0 => return Ok(Outcome::Unexpected(None)),
+                None if step.expected() > 0 => return Ok(Outcome::Unexpected(None)),
                 seat => shard.open(home, seat)?,
             };
-            let outcome = account::apply(step, rows, &mut [&mut *account]);
+            let taken = account::apply(step, rows, &mut [&mut *account]);
             if account.has_left() {
                 shard.remove(home);
             }
-            return outcome;
+            drop(shard);
+            return account::outcome(taken);
         }
         self.apply_to_many(step, rows)
     }
@@ -122,7 +121,7 @@ impl MemoryLedger {
     fn apply_to_many(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
         let too_many = |_| LedgerError::new("a step with too many owners");
         let mut order = ArrayVec::<usize, MAX_OWNERS>::new();
-        for owner in step.owners {
+        for Party { owner, .. } in step.parties {
             let shard = shard_of(owner);
             if !order.contains(&shard) {
                 order.try_push(shard).map_err(too_many)?;
@@ -135,14 +134,14 @@ impl MemoryLedger {
         }
         // Take each account out of its slab for the length of the step: they are borrowed one by one from guards that
         // are borrowed together.
-        let mut taken = ArrayVec::<Account, MAX_OWNERS>::new();
-        for owner in step.owners {
+        let mut lent = ArrayVec::<Account, MAX_OWNERS>::new();
+        for Party { owner, .. } in step.parties {
             let shard = guard_of(&order, &mut guards, owner)?;
             let seat = shard.find(owner);
-            taken.push(std::mem::take(shard.open(owner, seat)?));
+            lent.push(std::mem::take(shard.open(owner, seat)?));
         }
-        let outcome = account::apply(step, rows, &mut taken.iter_mut().collect::<ArrayVec<_, MAX_OWNERS>>());
-        for (owner, account) in step.owners.iter().zip(taken) {
+        let taken = account::apply(step, rows, &mut lent.iter_mut().collect::<ArrayVec<_, MAX_OWNERS>>());
+        for (Party { owner, .. }, account) in step.parties.iter().zip(lent) {
             let shard = guard_of(&order, &mut guards, owner)?;
             let seat = shard.seats.get(owner.id()).copied();
             if account.has_left() {
@@ -151,7 +150,7 @@ impl MemoryLedger {
                 *shard.open(owner, seat)? = account;
             }
         }
-        outcome
+        account::outcome(taken)
     }
 }
 
