@@ -5,13 +5,13 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
-use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
 use crate::budget::{Amount, Meter, Threshold};
 use crate::id::KeyId;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex};
 use crate::time::Timestamp;
 
 /// Alerts and events that wait, of each kind; past it the oldest makes room and is counted as lost.
@@ -118,7 +118,7 @@ impl AlertDesk {
         }
         let mut state = self.shared.state.lock();
         while state.callback.is_some() && (state.busy || !state.waiting.is_empty()) {
-            self.shared.idle.wait(&mut state);
+            state = self.shared.idle.wait(state);
         }
     }
 
@@ -131,8 +131,7 @@ impl AlertDesk {
                 return false;
             }
             let shared = Arc::clone(&self.shared);
-            let thread =
-                std::thread::Builder::new().name("enclava-alerts".into()).spawn(move || shared.run());
+            let thread = thread::Builder::new().name("enclava-alerts".into()).spawn(move || shared.run());
             // Without a thread the alerts wait in their queue, and the next one tries again.
             *worker = Worker { thread: thread.ok(), process };
         }
@@ -155,7 +154,7 @@ impl Shared {
             state.busy = false;
             self.idle.notify_all();
             while state.waiting.is_empty() && !state.closing {
-                self.work.wait(&mut state);
+                state = self.work.wait(state);
             }
             let Some(alert) = state.waiting.pop_front() else { return };
             state.busy = true;
@@ -174,7 +173,7 @@ impl Drop for AlertDesk {
         let worker = std::mem::take(&mut *self.worker.lock());
         let here = worker.process == std::process::id();
         if let Some(thread) =
-            worker.thread.filter(|thread| here && thread.thread().id() != std::thread::current().id())
+            worker.thread.filter(|thread| here && thread.thread().id() != thread::current().id())
         {
             let _ = thread.join();
         }

@@ -1,11 +1,8 @@
 //! What a gate is made of, and what its permits need of it: identify, reserve, extend, close, tell.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::alerts::AlertDesk;
 use super::directory::Directory;
@@ -21,6 +18,8 @@ use crate::clock::Clock;
 use crate::id::KeyId;
 use crate::key::{Key, Peppers, State, check_shape};
 use crate::ledger::{Account, Books, Closing, Lapse, NewHold, NotReserved, Reserved};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Condvar, Mutex, RwLock};
 use crate::time::Timestamp;
 use crate::wire::{BudgetDetail, Denial, PriceBook, Reason};
 
@@ -382,9 +381,9 @@ impl Waiter<'_> {
     }
 
     fn wait(&self, seen: u64, at_most: Duration) {
-        let mut turns = self.0.turns.lock();
+        let turns = self.0.turns.lock();
         if *turns == seen {
-            self.0.changed.wait_for(&mut turns, at_most);
+            drop(self.0.changed.wait_for(turns, at_most));
         }
     }
 }

@@ -5,13 +5,13 @@ use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 
 use crate::id::KeyId;
 use crate::key::{Digest, Key};
 use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Timestamp;
 
 const SHARDS: u64 = 256;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use super::alerts::AlertDesk;
 use super::core::{Core, Look, Tie, Waiting};
 use super::directory::Directory;
@@ -16,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::key::Peppers;
 use crate::ledger::{Books, Ledger, MemoryLedger, OnLapse, Terms};
 use crate::store::{MemoryStore, PolicyFile, Store};
+use crate::sync::RwLock;
 use crate::wire::PriceBook;
 
 const TIES: usize = 64;

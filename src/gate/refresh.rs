@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::core::Core;
 use crate::store::{Changes, Store, StoreError};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
 
