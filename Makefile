@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test.
 SOAK_SECONDS ?= 20
-SOAK_CASES ?= 10000
+SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::core::{Of, Refused, Subject, Tie, account, not_remembered};
+use super::events::EventKind;
 use super::lane::Count;
 use super::open::Builder;
 use super::permit::Origin;
@@ -169,8 +170,14 @@ impl Gate {
         let (hold, origin) = match core.reserve(key, new, asked.now) {
             Ok(Reserved { hold, view: false }) => (hold, Origin::Reserved),
             Ok(Reserved { hold, view: true }) => (hold, Origin::View),
-            Err(NotReserved::Failed(_)) if self.on_unavailable == OnUnavailable::Admit => {
+            Err(NotReserved::Failed(error)) if self.on_unavailable == OnUnavailable::Admit => {
+                let _ = core.failed(error);
+                core.events.tell_again(asked.now, EventKind::AdmittedDegraded, Some(key.id()), "");
                 (degraded(key, new, asked.now), Origin::Degraded)
+            }
+            Err(NotReserved::Failed(error)) => {
+                let _ = core.failed(error);
+                return Err(Refused::of(key, Denial::new(Reason::LedgerUnavailable)));
             }
             Err(refused) => return Err(Refused::budget(key, &refused, asked.now)),
         };
@@ -186,7 +193,7 @@ impl Gate {
     fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
         let find = |owner: &Owner| {
             self.core.books.hold(owner, permit.hold).map_err(|closing| match closing {
-                Closing::Failed(error) => Error::Ledger(error),
+                Closing::Failed(error) => self.core.failed(error),
                 Closing::NotFound | Closing::Already(_) => not_remembered(permit),
             })
         };

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use super::alerts::AlertDesk;
 use super::directory::Directory;
 use super::error::Error;
+use super::events::{EventDesk, EventKind};
 use super::hold_ids::HoldIds;
 use super::lane::{Count, Lanes};
 use super::refresh::Refresher;
 use super::{Alert, Settlement};
 use crate::budget::{
-    Amount, Calendar, Crossing, Hold, Limits, Owner, PermitId, Phase, Refusal, Usage, Windows,
+    Amount, Calendar, Crossing, Hold, Limits, Money, Owner, PermitId, Phase, Refusal, Usage, Windows,
 };
 use crate::clock::Clock;
 use crate::id::KeyId;
 use crate::key::{Key, Peppers, State, check_shape};
-use crate::ledger::{Account, Books, Closing, Lapse, NewHold, NotReserved, Reserved};
+use crate::ledger::{Account, Books, Closing, Lapse, LedgerError, NewHold, NotReserved, Reserved};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Condvar, Mutex, RwLock};
 use crate::time::Timestamp;
@@ -35,6 +36,7 @@ pub(super) struct Core {
     pub(super) peppers: Peppers,
     pub(super) lanes: Lanes,
     pub(super) alerts: AlertDesk,
+    pub(super) events: EventDesk,
     pub(super) ids: HoldIds,
     pub(super) waiting: Waiting,
     pub(super) look: Look,
@@ -191,6 +193,10 @@ impl Core {
             Err(NotReserved::Conflict) => {
                 Err(Error::Conflict("this permit was ended; it cannot be extended".into()))
             }
+            Err(NotReserved::Failed(error)) => {
+                let _ = self.failed(error);
+                Err(Denial::new(Reason::LedgerUnavailable).into())
+            }
             Err(other) => Err(Self::denial(&other, self.clock.now()).into()),
         }
     }
@@ -219,7 +225,7 @@ impl Core {
         let closed = self.books.close(of.account, hold, phase, usage).map_err(|closing| match closing {
             Closing::Already(hold) => Error::AlreadySettled(Box::new(Settlement::first(&hold))),
             Closing::NotFound => not_remembered(&PermitId { key: owner.id().clone(), hold: hold.id }),
-            Closing::Failed(error) => Error::Ledger(error),
+            Closing::Failed(error) => self.failed(error),
         })?;
         self.waiting.wake();
         let overrun = Usage {
@@ -233,6 +239,12 @@ impl Core {
         }
         if overrun != Usage::ZERO {
             self.lanes.add(owner.spread(), Count::Overrun);
+            // Where no estimate was stated there was none to be wrong, and what a drop charged was none.
+            let wrong = overrun.cost.min(closed.before.cost) > Money::ZERO
+                || overrun.tokens.min(closed.before.tokens) > 0;
+            if wrong && closed.was == Phase::Live {
+                self.events.tell_again(self.clock.now(), EventKind::EstimateOverrun, Some(owner.id()), "");
+            }
         }
         let alerts = self.tell(of, closed.hold.windows, &closed.crossings);
         Ok(Settlement { usage, overrun, late: closed.was != Phase::Live, alerts })
@@ -244,7 +256,7 @@ impl Core {
         let limits = key.limits();
         let recorded = self.books.record(account(&key, &limits), new, self.clock.now());
         let (hold, crossings) = recorded.map_err(|error| match error {
-            NotReserved::Failed(error) => Error::Ledger(error),
+            NotReserved::Failed(error) => self.failed(error),
             NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
                 Error::Conflict("this request_id was used before; nothing was charged".into())
             }
@@ -253,6 +265,13 @@ impl Core {
         let of = Of { account: account(&key, &limits), name: key.name() };
         let alerts = self.tell(&of, hold.windows, &crossings);
         Ok(Settlement { usage: new.estimate, overrun: Usage::ZERO, late: false, alerts })
+    }
+
+    /// Takes down that the ledger could not answer.
+    #[cold]
+    pub(super) fn failed(&self, error: LedgerError) -> Error {
+        self.events.tell_again(self.clock.now(), EventKind::LedgerUnavailable, None, &error.to_string());
+        Error::Ledger(error)
     }
 
     /// The denial that a reservation which was not made comes to.
@@ -280,6 +299,8 @@ impl Core {
     pub(super) fn tell_lapses(&self, key: &Key, limits: &Limits, lapses: Vec<Lapse>) {
         for lapse in lapses {
             self.lanes.add(key.owner().spread(), Count::Lapsed);
+            let permit = PermitId { key: key.id().clone(), hold: lapse.hold.id };
+            self.events.tell(self.clock.now(), EventKind::HoldLapsed, Some(key.id()), permit.to_string());
             self.tell(
                 &Of { account: account(key, limits), name: key.name() },
                 lapse.hold.windows,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::alerts::AlertDesk;
 use super::core::{Core, Look, Tie, Waiting};
 use super::directory::Directory;
+use super::events::EventDesk;
 use super::hold_ids::HoldIds;
 use super::lane::Lanes;
 use super::refresh::Refresher;
@@ -160,6 +161,7 @@ impl Builder {
             peppers: self.peppers,
             lanes: Lanes::new(),
             alerts: AlertDesk::new(),
+            events: EventDesk::default(),
             ids: HoldIds::new()?,
             waiting: Waiting::default(),
             look: self.look,
