@@ -103,7 +103,10 @@ impl Gate {
         let subject = self.subject(id)?;
         let new = match request_id {
             None => self.core.ids.next(&self.core.lanes, subject.spread())?,
-            Some(request_id) => hold_ids::named(id, checked_request_id(request_id)?),
+            Some(request_id) => {
+                let checked = checked_request_id(request_id);
+                hold_ids::named(id, checked.map_err(|what| Error::invalid("request_id", what))?)
+            }
         };
         let new = NewHold { id: new, estimate: usage, fingerprint: u128::from(request_id.is_some()) };
         self.core.record(&subject, new)
@@ -161,9 +164,7 @@ impl Gate {
         let core = &*self.core;
         let (key, owner) = (&*subject.key, subject.key.owner());
         if let Some(id) = request.request_id {
-            checked_request_id(id).map_err(|_| {
-                Refused::of(key, Denial::conflict("a request_id must be 1 to 256 bytes long"))
-            })?;
+            checked_request_id(id).map_err(|what| Refused::of(key, Denial::invalid("request_id", what)))?;
         }
         let new = core.ids.hold_for(&core.lanes, owner, request, asked.estimate, asked.body);
         let new = new.map_err(|error| Refused::budget(key, &NotReserved::Failed(error), asked.now))?;
@@ -258,11 +259,9 @@ fn degraded(key: &Key, new: NewHold, now: Timestamp) -> Hold {
     }
 }
 
-fn checked_request_id(id: &str) -> Result<&str, Error> {
-    if (1..=LONGEST_REQUEST_ID).contains(&id.len()) {
-        return Ok(id);
-    }
-    Err(Error::invalid("request_id", format!("must be 1 to {LONGEST_REQUEST_ID} bytes long")))
+// What is wrong otherwise is the same for whoever is told.
+fn checked_request_id(id: &str) -> Result<&str, &'static str> {
+    if (1..=LONGEST_REQUEST_ID).contains(&id.len()) { Ok(id) } else { Err("must be 1 to 256 bytes long") }
 }
 
 impl Drop for Gate {

@@ -65,7 +65,9 @@ impl Failed {
 
 impl From<Denial> for Failed {
     fn from(denial: Denial) -> Self {
-        if denial.is_conflict() {
+        if let Some((field, what)) = denial.invalid_argument() {
+            Self::Argument(format!("{field}: {what}"))
+        } else if denial.is_conflict() {
             Self::Error(Error::Conflict(denial.message()))
         } else {
             Self::Denied(denial)
