@@ -6,10 +6,7 @@ use std::time::Duration;
 use super::events::EventKind;
 use super::{Error, Gate};
 use crate::id::KeyId;
-use crate::key::{
-    ChangeError, CreateError, HintStyle, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
-    SecretFormat,
-};
+use crate::key::{ChangeError, CreateError, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret};
 use crate::time::Timestamp;
 
 /// How long the secrets of a rotated key may work side by side.
@@ -90,7 +87,7 @@ impl Gate {
         Ok(self.changed(EventKind::KeyUpdated, change, &note))
     }
 
-    /// Adds a secret to a key. The present one ends after `overlap`, at once for zero; both spend one budget.
+    /// Adds a secret to a key, of the format and with the hint that the key was made with. The present one ends after `overlap`, at once for zero; both spend one budget.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the key is revoked or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
@@ -101,9 +98,8 @@ impl Gate {
         }
         let mut made = None;
         let change = self.change(id, None, |key, now| {
-            let secret =
-                Secret::generate(key.prefix(), SecretFormat::default()).map_err(CreateError::Random)?;
-            let new = NewSecret::of(&secret, &self.core.peppers, HintStyle::default());
+            let secret = Secret::generate(key.prefix(), key.secret_format()).map_err(CreateError::Random)?;
+            let new = NewSecret::of(&secret, &self.core.peppers, key.hint_style());
             made = Some(secret);
             Ok(key.rotated(new, overlap.as_secs(), now)?)
         })?;

@@ -41,6 +41,8 @@ const KEY: &[&str] = &[
     "name",
     "description",
     "prefix",
+    "secret_format",
+    "hint_style",
     "hint",
     "allowed_models",
     "denied_models",
