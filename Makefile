@@ -2,15 +2,33 @@
 
 SHELL := /bin/sh
 PYTHON ?= python3
+# How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test.
 SOAK_SECONDS ?= 20
+SOAK_CASES ?= 50000
+SOAK_SCHEDULES ?= 50000
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches
-STEPS := format lint rust doctest doc python types
+STEPS := format lint rust shuttle doctest doc python types
+SOAKS := model shuttle fuzz
+# Shuttle's locks change the whole library, so it is built beside the ordinary one.
+SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak serve lib venv $(STEPS:%=test-%)
+.PHONY: help demo test bench soak serve lib venv $(STEPS:%=test-%) $(SOAKS:%=soak-%)
+
+# Makes the targets $(1)-<step> for each step of $(2), one by one, and says how long each took.
+define each
+	@began=$$(date +%s); n=0; report=; \
+	for step in $(2); do \
+		n=$$((n + 1)); from=$$(date +%s); \
+		printf '\n==> [%s/%s] %s\n' "$$n" "$(words $(2))" "$$step"; \
+		$(MAKE) --no-print-directory "$(1)-$$step" || { printf '\nFAILED: %s\n' "$$step"; exit 1; }; \
+		report="$$report$$(printf '  ok  %-8s %4s s' "$$step" "$$(($$(date +%s) - from))")\n"; \
+	done; \
+	printf "\n$$report  all passed in $$(($$(date +%s) - began)) s\n"
+endef
 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
@@ -19,15 +37,8 @@ help: ## list what there is
 demo: ## the whole story in one program; needs only cargo
 	cargo run --release --example story
 
-test: ## every check: format, lints, Rust, C, docs, Python, types
-	@began=$$(date +%s); n=0; report=; \
-	for step in $(STEPS); do \
-		n=$$((n + 1)); from=$$(date +%s); \
-		printf '\n==> [%s/%s] %s\n' "$$n" "$(words $(STEPS))" "$$step"; \
-		$(MAKE) --no-print-directory "test-$$step" || { printf '\nFAILED: %s\n' "$$step"; exit 1; }; \
-		report="$$report$$(printf '  ok  %-8s %4s s' "$$step" "$$(($$(date +%s) - from))")\n"; \
-	done; \
-	printf "\n$$report  all passed in $$(($$(date +%s) - began)) s\n"
+test: ## every check: format, lints, Rust, interleavings, C, docs, Python, types
+	$(call each,test,$(STEPS))
 
 test-format:
 	cargo fmt --all --check
@@ -42,6 +53,10 @@ test-rust:
 	else \
 		set -x; cargo test $(TESTED) --lib --bins --tests --examples; \
 	fi
+
+# Every interleaving that shuttle's schedulers think of, a few thousand for each test.
+test-shuttle:
+	$(SHUTTLE) cargo test --locked -p enclava-keys --test shuttle
 
 test-doctest:
 	cargo test $(TESTED) --doc
@@ -63,7 +78,19 @@ bench: ## measure, then print one table of medians and ratios
 	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
 	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
 
-soak: ## fuzz every parser for SOAK_SECONDS each (default 20)
+soak: ## the model, the interleavings and every fuzz target for longer (SOAK_CASES, SOAK_SCHEDULES, SOAK_SECONDS)
+	$(call each,soak,$(SOAKS))
+
+soak-model:
+	@echo "$(SOAK_CASES) random histories of 20 to 64 calls against the oracle"
+	PROPTEST_CASES=$(SOAK_CASES) cargo test --locked --test model
+
+soak-shuttle:
+	@echo "2 x $(SOAK_SCHEDULES) schedules of each test: at random, and with few switches"
+	$(SHUTTLE) cargo clippy --locked -p enclava-keys --lib --test shuttle -- -D warnings
+	SHUTTLE_SCHEDULES=$(SOAK_SCHEDULES) $(SHUTTLE) cargo test --locked -p enclava-keys --test shuttle
+
+soak-fuzz:
 	@fuzz/soak.sh $(SOAK_SECONDS)
 
 serve: ## the demo gateway (not part of this version yet)

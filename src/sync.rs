@@ -1,14 +1,58 @@
-//! The locks of the hot path: parking_lot's, or under `--cfg shuttle` ones whose every interleaving a test can try.
+//! Locks, atomics and threads: the real ones, or under `--cfg shuttle` ones whose every interleaving a test can try.
+//!
+//! What outlives a test goes around these: the clock, the zones, the fork generation. So do counters that nobody decides by.
 
 #[cfg(not(shuttle))]
 pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
+#[cfg(not(shuttle))]
+pub(crate) use real::Condvar;
+#[cfg(not(shuttle))]
+pub(crate) use std::{sync::atomic, thread};
 
 #[cfg(shuttle)]
-pub(crate) use explored::{Mutex, MutexGuard, RwLock};
+pub(crate) use explored::{Condvar, Mutex, MutexGuard, RwLock};
+#[cfg(shuttle)]
+pub(crate) use shuttle::{sync::atomic, thread};
+
+#[cfg(not(shuttle))]
+mod real {
+    use std::time::Duration;
+
+    use super::MutexGuard;
+
+    /// Takes and gives back the guard, as the standard library's does: shuttle's can do no other.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(&mut guard);
+            guard
+        }
+
+        pub(crate) fn wait_for<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            at_most: Duration,
+        ) -> MutexGuard<'a, T> {
+            self.0.wait_for(&mut guard, at_most);
+            guard
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
 
 #[cfg(shuttle)]
 mod explored {
     use std::sync::PoisonError;
+    use std::time::Duration;
 
     pub(crate) use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
@@ -23,18 +67,48 @@ mod explored {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
     }
 
     #[derive(Debug, Default)]
     pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
 
     impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(shuttle::sync::RwLock::new(value))
+        }
+
         pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
             self.0.read().unwrap_or_else(PoisonError::into_inner)
         }
 
         pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
             self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(shuttle::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Never gives up, so that whoever is not woken is noticed.
+        pub(crate) fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, _: Duration) -> MutexGuard<'a, T> {
+            self.wait(guard)
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
         }
     }
 }

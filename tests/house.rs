@@ -93,6 +93,33 @@ fn versions_agree() {
 }
 
 #[test]
+fn the_package_holds_what_its_sources_include() {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["package", "--list", "--allow-dirty", "--locked", "--offline", "-p", "enclava-keys"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(cargo.stdout).unwrap();
+    let listed: BTreeSet<PathBuf> = listed.lines().map(|line| root().join(line)).collect();
+    let mut included = 0;
+    for path in sources() {
+        assert!(listed.contains(&path), "{} is not in the package", path.display());
+        let text = fs::read_to_string(&path).unwrap();
+        for name in text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let file = path.parent().unwrap().join(name).canonicalize().unwrap();
+            assert!(
+                listed.contains(&file),
+                "{} is not in the package, and {} needs it",
+                name,
+                path.display()
+            );
+            included += 1;
+        }
+    }
+    assert!(included > 0, "{}", String::from_utf8_lossy(&cargo.stderr));
+}
+
+#[test]
 fn lock_file_is_committed() {
     let git =
         Command::new("git").args(["ls-files", "--error-unmatch", "Cargo.lock"]).current_dir(root()).output();

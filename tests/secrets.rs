@@ -174,6 +174,11 @@ fn outcomes_of_a_gate() {
             seen.debug(&alert);
             seen.json(&alert);
         }
+        for event in gate.take_events(usize::MAX) {
+            seen.debug(&event);
+            seen.json(&event);
+            seen.both(&event.kind);
+        }
         seen.debug(&gate.stats());
         seen.json(&gate.stats());
         seen.debug(&gate);
@@ -382,6 +387,9 @@ fn stores_and_policy_files() {
     seen.secrets.insert(IMPORTED.to_owned());
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("policy.json");
+    let url = format!("file://{}", path.display());
+    std::fs::write(&path, r#"{"version": 1, "keys": []}"#).expect("a file");
+    let reloading = Gate::open(&url).expect("a good file");
     for text in [
         format!(r#"{{"version": 1, "keys": [{{"id": "a", "name": "a", "key": "{IMPORTED}"}}]}}"#),
         format!(r#"{{"version": 1, "keys": [{{"id": "a", "name": "a", "secret": "{IMPORTED}"}}]}}"#),
@@ -395,8 +403,14 @@ fn stores_and_policy_files() {
         let file = PolicyFile::at(&path);
         seen.debug(&file);
         seen.both(&file.news(None).expect_err(&text));
-        let url = format!("file://{}", path.display());
         seen.error(&Gate::open(&url).expect_err(&text));
+        seen.error(&reloading.refresh().expect_err(&text));
+    }
+    let events = reloading.take_events(usize::MAX);
+    assert_eq!(events.len(), 5, "one for each file that was refused");
+    for event in &events {
+        seen.debug(event);
+        seen.json(event);
     }
     seen.error(&Gate::open(&format!("redis://:{IMPORTED}@localhost/0")).expect_err("no such engine"));
     seen.error(&Gate::open(IMPORTED).expect_err("no URL"));

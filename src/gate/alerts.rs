@@ -1,21 +1,17 @@
-//! Telling owners: alerts and events to a bounded queue, and alerts to a callback on a thread of the library's own.
+//! Telling owners: alerts to a bounded queue, and to a callback on a thread of the library's own.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
-use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
+use super::queue::Queue;
 use crate::budget::{Amount, Meter, Threshold};
 use crate::id::KeyId;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex};
 use crate::time::Timestamp;
-
-/// Alerts and events that wait, of each kind; past it the oldest makes room and is counted as lost.
-const QUEUE: usize = 1_024;
 
 /// "This meter crossed its threshold in this window", told exactly once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,15 +47,14 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     idle: Condvar,
-    lost: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     // For whoever polls.
-    polled: VecDeque<Alert>,
+    polled: Queue<Alert>,
     // For the callback.
-    waiting: VecDeque<Alert>,
+    waiting: Queue<Alert>,
     callback: Option<Arc<Callback>>,
     busy: bool,
     closing: bool,
@@ -88,9 +83,9 @@ impl AlertDesk {
             let mut state = self.shared.state.lock();
             let called = state.callback.is_some();
             if called {
-                self.shared.push(&mut state.waiting, alert.clone());
+                state.waiting.push(alert.clone());
             }
-            self.shared.push(&mut state.polled, alert);
+            state.polled.push(alert);
             called
         };
         if called {
@@ -101,14 +96,13 @@ impl AlertDesk {
 
     /// At most `most` alerts that nobody took yet, oldest first.
     pub(super) fn take(&self, most: usize) -> Vec<Alert> {
-        let mut state = self.shared.state.lock();
-        let count = state.polled.len().min(most);
-        state.polled.drain(..count).collect()
+        self.shared.state.lock().polled.take(most)
     }
 
     /// Alerts that were pushed out of a full queue.
     pub(super) fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+        let state = self.shared.state.lock();
+        state.polled.lost().saturating_add(state.waiting.lost())
     }
 
     /// Waits until the callback has seen every alert told so far. Not to be called from the callback.
@@ -118,7 +112,7 @@ impl AlertDesk {
         }
         let mut state = self.shared.state.lock();
         while state.callback.is_some() && (state.busy || !state.waiting.is_empty()) {
-            self.shared.idle.wait(&mut state);
+            state = self.shared.idle.wait(state);
         }
     }
 
@@ -131,8 +125,7 @@ impl AlertDesk {
                 return false;
             }
             let shared = Arc::clone(&self.shared);
-            let thread =
-                std::thread::Builder::new().name("enclava-alerts".into()).spawn(move || shared.run());
+            let thread = thread::Builder::new().name("enclava-alerts".into()).spawn(move || shared.run());
             // Without a thread the alerts wait in their queue, and the next one tries again.
             *worker = Worker { thread: thread.ok(), process };
         }
@@ -141,23 +134,15 @@ impl AlertDesk {
 }
 
 impl Shared {
-    fn push(&self, queue: &mut VecDeque<Alert>, alert: Alert) {
-        if queue.len() >= QUEUE {
-            queue.pop_front();
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        queue.push_back(alert);
-    }
-
     fn run(&self) {
         loop {
             let mut state = self.state.lock();
             state.busy = false;
             self.idle.notify_all();
             while state.waiting.is_empty() && !state.closing {
-                self.work.wait(&mut state);
+                state = self.work.wait(state);
             }
-            let Some(alert) = state.waiting.pop_front() else { return };
+            let Some(alert) = state.waiting.pop() else { return };
             state.busy = true;
             let callback = state.callback.clone();
             drop(state);
@@ -174,7 +159,7 @@ impl Drop for AlertDesk {
         let worker = std::mem::take(&mut *self.worker.lock());
         let here = worker.process == std::process::id();
         if let Some(thread) =
-            worker.thread.filter(|thread| here && thread.thread().id() != std::thread::current().id())
+            worker.thread.filter(|thread| here && thread.thread().id() != thread::current().id())
         {
             let _ = thread.join();
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::core::{Of, Refused, Subject, Tie, account, not_remembered};
+use super::events::EventKind;
 use super::lane::Count;
 use super::open::Builder;
 use super::{Alert, Balances, Error, Gate, OnUnavailable, Permit, Request, Settlement, hold_ids};
@@ -48,8 +49,11 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] to send. The same limits always give the same answer, at any concurrency.
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Denial> {
-        let admitted =
-            self.core.sit_out(request.wait, |refused: &Refused| refused.may_pass, || self.attempt(request));
+        let admitted = self.core.waiting.sit_out(
+            request.wait,
+            |refused: &Refused| refused.may_pass,
+            || self.attempt(request),
+        );
         admitted.map_err(|refused| self.denied(refused))
     }
 
@@ -106,7 +110,11 @@ impl Gate {
                 self.core.lanes.add(subject.spread(), Count::NotAdmitted);
                 Hold::new(self.core.ids.next(&self.core.lanes, subject.spread())?, 0)
             }
-            Some(request_id) => Hold::new(hold_ids::named(id, checked_request_id(request_id)?), RECORDED),
+            Some(request_id) => {
+                let checked = checked_request_id(request_id);
+                let checked = checked.map_err(|what| Error::invalid("request_id", what))?;
+                Hold::new(hold_ids::named(id, checked), RECORDED)
+            }
         };
         self.core.record(&subject, &mut hold, usage)
     }
@@ -163,18 +171,23 @@ impl Gate {
         let core = &*self.core;
         let (key, owner) = (&*subject.key, subject.key.owner());
         if let Some(id) = request.request_id {
-            checked_request_id(id).map_err(|_| {
-                Refused::of(key, Denial::conflict("a request_id must be 1 to 256 bytes long"))
-            })?;
+            checked_request_id(id).map_err(|what| Refused::of(key, Denial::invalid("request_id", what)))?;
         }
         let name = core.ids.name_for(&core.lanes, owner, request, asked.body);
         let name = name.map_err(|error| Refused::budget(key, &NotReserved::Failed(error), asked.now))?;
         let mut permit = Permit::draft(self.tie(owner.spread()), subject, name, request.model);
         if let Err(refused) = permit.reserve(asked.estimate, asked.now) {
-            if !matches!(refused, NotReserved::Failed(_)) || self.on_unavailable != OnUnavailable::Admit {
-                core.lanes.add(permit.key().owner().spread(), Count::NotAdmitted);
-                return Err(Refused::budget(permit.key(), &refused, asked.now));
+            let key = permit.key();
+            let NotReserved::Failed(error) = refused else {
+                core.lanes.add(key.owner().spread(), Count::NotAdmitted);
+                return Err(Refused::budget(key, &refused, asked.now));
+            };
+            let _ = core.failed(error);
+            if self.on_unavailable != OnUnavailable::Admit {
+                core.lanes.add(key.owner().spread(), Count::NotAdmitted);
+                return Err(Refused::of(key, Denial::new(Reason::LedgerUnavailable)));
             }
+            core.events.tell_again(asked.now, EventKind::AdmittedDegraded, Some(key.id()), "");
             permit.degrade(asked.estimate);
         }
         Ok(permit)
@@ -187,7 +200,7 @@ impl Gate {
     fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
         let find = |owner: &Owner| {
             self.core.books.hold(owner, permit.hold).map_err(|closing| match closing {
-                Closing::Failed(error) => Error::Ledger(error),
+                Closing::Failed(error) => self.core.failed(error),
                 Closing::NotFound | Closing::Already => not_remembered(permit),
             })
         };
@@ -240,11 +253,9 @@ pub(super) fn policy_denial(refusal: Refusal, model: Option<&str>) -> Denial {
     }
 }
 
-fn checked_request_id(id: &str) -> Result<&str, Error> {
-    if (1..=LONGEST_REQUEST_ID).contains(&id.len()) {
-        return Ok(id);
-    }
-    Err(Error::invalid("request_id", format!("must be 1 to {LONGEST_REQUEST_ID} bytes long")))
+// What is wrong otherwise is the same for whoever is told.
+fn checked_request_id(id: &str) -> Result<&str, &'static str> {
+    if (1..=LONGEST_REQUEST_ID).contains(&id.len()) { Ok(id) } else { Err("must be 1 to 256 bytes long") }
 }
 
 impl Drop for Gate {

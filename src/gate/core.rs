@@ -2,31 +2,28 @@
 
 use std::borrow::Cow;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::alerts::AlertDesk;
 use super::directory::Directory;
 use super::error::Error;
+use super::events::{EventDesk, EventKind};
 use super::hold_ids::HoldIds;
 use super::lane::{Count, Lanes};
 use super::refresh::Refresher;
+use super::waiting::Waiting;
 use super::{Alert, Settlement};
 use crate::budget::{
-    Amount, Calendar, Crossing, Hold, Limits, Owner, PermitId, Phase, Refusal, Standing, Usage, Windows,
+    Amount, Calendar, Crossing, Hold, Limits, Money, Owner, PermitId, Phase, Refusal, Standing, Usage,
+    Windows,
 };
 use crate::clock::Clock;
 use crate::id::KeyId;
 use crate::key::{Key, Peppers, State, check_shape};
-use crate::ledger::{Account, Books, Closed, Closing, Lapse, NotReserved};
+use crate::ledger::{Account, Books, Closed, Closing, Lapse, LedgerError, NotReserved};
+use crate::sync::RwLock;
 use crate::time::Timestamp;
 use crate::wire::{BudgetDetail, Denial, PriceBook, Reason};
-
-/// How long a waiting call goes without looking again, when nobody wakes it.
-const GLANCE: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -37,6 +34,7 @@ pub(super) struct Core {
     pub(super) peppers: Peppers,
     pub(super) lanes: Lanes,
     pub(super) alerts: AlertDesk,
+    pub(super) events: EventDesk,
     pub(super) ids: HoldIds,
     pub(super) waiting: Waiting,
     pub(super) look: Look,
@@ -144,31 +142,6 @@ impl Core {
         self.peppers.digests(secret).find_map(|digest| self.directory.find(&digest, now))
     }
 
-    /// Tries until `attempt` succeeds, fails for good, or `wait` is over. Every attempt begins from the start, so that
-    /// what is admitted after a wait is admitted by the record in force then.
-    #[inline]
-    pub(super) fn sit_out<T, E>(
-        &self,
-        wait: Duration,
-        may_pass: impl Fn(&E) -> bool,
-        mut attempt: impl FnMut() -> Result<T, E>,
-    ) -> Result<T, E> {
-        if wait.is_zero() {
-            return attempt();
-        }
-        let start = Instant::now();
-        let waiter = self.waiting.enter();
-        loop {
-            let seen = waiter.turn();
-            let outcome = attempt();
-            let left = wait.saturating_sub(start.elapsed());
-            if left.is_zero() || !outcome.as_ref().is_err_and(&may_pass) {
-                return outcome;
-            }
-            waiter.wait(seen, left.min(GLANCE));
-        }
-    }
-
     /// Makes `hold` with an estimate set aside; true if the same request had made it before.
     #[inline]
     pub(super) fn reserve(
@@ -202,6 +175,10 @@ impl Core {
             Err(NotReserved::Conflict) => {
                 Err(Error::Conflict("this permit was ended; it cannot be extended".into()))
             }
+            Err(NotReserved::Failed(error)) => {
+                let _ = self.failed(error);
+                Err(Denial::new(Reason::LedgerUnavailable).into())
+            }
             Err(other) => Err(Self::denial(&other, self.clock.now()).into()),
         }
     }
@@ -229,10 +206,8 @@ impl Core {
         usage: Usage,
     ) -> Result<Ended, Error> {
         let spread = of.account.owner.spread();
-        let closed = self
-            .books
-            .close(of.account, hold, phase, usage)
-            .map_err(|closing| not_closed(of, hold, closing))?;
+        let closed = self.books.close(of.account, hold, phase, usage);
+        let closed = closed.map_err(|closing| self.not_closed(of, hold, closing))?;
         self.waiting.wake();
         match phase {
             Phase::Settled => self.lanes.add(spread, Count::Settled),
@@ -242,7 +217,7 @@ impl Core {
         }
         let Closed { before, crossings } = closed;
         if usage.cost > before.usage.cost || usage.tokens > before.usage.tokens {
-            self.lanes.add(spread, Count::Overrun);
+            self.overran(of.account.owner, before, usage);
         }
         let alerts = if crossings.is_empty() { Vec::new() } else { self.tell(of, hold.windows, &crossings) };
         Ok(Ended { before, alerts })
@@ -259,7 +234,7 @@ impl Core {
         let limits = key.limits();
         let recorded = self.books.record(account(&key, &limits), hold, usage, self.clock.now());
         let crossings = recorded.map_err(|error| match error {
-            NotReserved::Failed(error) => Error::Ledger(error),
+            NotReserved::Failed(error) => self.failed(error),
             NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
                 Error::Conflict("this request_id was used before; nothing was charged".into())
             }
@@ -268,6 +243,35 @@ impl Core {
         let of = Of { account: account(&key, &limits), name: key.name() };
         let alerts = self.tell(&of, hold.windows, &crossings);
         Ok(Settlement { usage, overrun: Usage::ZERO, late: false, alerts })
+    }
+
+    #[cold]
+    fn not_closed(&self, of: &Of<'_>, hold: &Hold, closing: Closing) -> Error {
+        match closing {
+            Closing::Already => Error::AlreadySettled(Box::new(Settlement::first(hold))),
+            Closing::NotFound => {
+                not_remembered(&PermitId { key: of.account.owner.id().clone(), hold: hold.id })
+            }
+            Closing::Failed(error) => self.failed(error),
+        }
+    }
+
+    #[cold]
+    fn overran(&self, owner: &Owner, before: Standing, usage: Usage) {
+        self.lanes.add(owner.spread(), Count::Overrun);
+        // Where no estimate was stated there was none to be wrong, and what a drop charged was none.
+        let Usage { cost, tokens } = before.usage;
+        let wrong = (usage.cost > cost && cost > Money::ZERO) || (usage.tokens > tokens && tokens > 0);
+        if wrong && before.phase == Phase::Live {
+            self.events.tell_again(self.clock.now(), EventKind::EstimateOverrun, Some(owner.id()), "");
+        }
+    }
+
+    /// Takes down that the ledger could not answer.
+    #[cold]
+    pub(super) fn failed(&self, error: LedgerError) -> Error {
+        self.events.tell_again(self.clock.now(), EventKind::LedgerUnavailable, None, &error.to_string());
+        Error::Ledger(error)
     }
 
     /// The denial that a reservation which was not made comes to.
@@ -295,6 +299,8 @@ impl Core {
     pub(super) fn tell_lapses(&self, key: &Key, limits: &Limits, lapses: Vec<Lapse>) {
         for lapse in lapses {
             self.lanes.add(key.owner().spread(), Count::Lapsed);
+            let permit = PermitId { key: key.id().clone(), hold: lapse.hold.id };
+            self.events.tell(self.clock.now(), EventKind::HoldLapsed, Some(key.id()), permit.to_string());
             self.tell(
                 &Of { account: account(key, limits), name: key.name() },
                 lapse.hold.windows,
@@ -339,15 +345,6 @@ impl Ended {
     }
 }
 
-#[cold]
-fn not_closed(of: &Of<'_>, hold: &Hold, closing: Closing) -> Error {
-    match closing {
-        Closing::Already => Error::AlreadySettled(Box::new(Settlement::first(hold))),
-        Closing::NotFound => not_remembered(&PermitId { key: of.account.owner.id().clone(), hold: hold.id }),
-        Closing::Failed(error) => Error::Ledger(error),
-    }
-}
-
 /// Whose hold is ended, and what to call them in an alert.
 pub(super) struct Of<'a> {
     account: Account<'a>,
@@ -387,52 +384,4 @@ pub(super) fn not_remembered(id: &PermitId) -> Error {
     Error::NotFound(format!(
         "permit {id} is not known here, or was resolved too long ago to be remembered; if its call was never charged, use record"
     ))
-}
-
-/// Callers that sit out a transient refusal.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    count: AtomicU32,
-    turns: Mutex<u64>,
-    changed: Condvar,
-}
-
-/// One of them, counted while it lives so that others know to wake it.
-struct Waiter<'a>(&'a Waiting);
-
-impl Waiting {
-    fn enter(&self) -> Waiter<'_> {
-        self.count.fetch_add(1, Ordering::SeqCst);
-        Waiter(self)
-    }
-
-    // Room may have been made. Costs one load when nobody waits.
-    #[inline]
-    fn wake(&self) {
-        if self.count.load(Ordering::SeqCst) > 0 {
-            let mut turns = self.turns.lock();
-            *turns = turns.wrapping_add(1);
-            self.changed.notify_all();
-        }
-    }
-}
-
-impl Waiter<'_> {
-    // The turn before an attempt: room made after it is not missed.
-    fn turn(&self) -> u64 {
-        *self.0.turns.lock()
-    }
-
-    fn wait(&self, seen: u64, at_most: Duration) {
-        let mut turns = self.0.turns.lock();
-        if *turns == seen {
-            self.0.changed.wait_for(&mut turns, at_most);
-        }
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::SeqCst);
-    }
 }

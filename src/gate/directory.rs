@@ -5,13 +5,13 @@ use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 
 use crate::id::KeyId;
 use crate::key::{Digest, Key};
 use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Timestamp;
 
 const SHARDS: u64 = 256;
@@ -90,14 +90,14 @@ impl Directory {
     }
 
     /// Puts `key` in the place of the record of the same id, unless that is as new or newer: news may come late. Answers
-    /// the id of another key that has one of its secrets, and changes nothing then.
-    pub(super) fn put(&self, key: &Arc<Key>) -> Result<(), KeyId> {
+    /// whether it did; or the id of another key that has one of its secrets, and changes nothing then.
+    pub(super) fn put(&self, key: &Arc<Key>) -> Result<bool, KeyId> {
         let mut by_id = self.by_id.write();
         if let Some(ById(known)) = by_id.get(key.id())
             && known.created_at() == key.created_at()
             && known.revision() >= key.revision()
         {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(rival) = self.rival(key) {
             return Err(rival);
@@ -112,7 +112,7 @@ impl Directory {
             }
         }
         self.edits.fetch_add(1, Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn remove(&self, id: &KeyId) -> Option<Arc<Key>> {

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
@@ -13,6 +12,7 @@ use super::request::Request;
 use crate::budget::{HoldId, Owner};
 use crate::id::KeyId;
 use crate::ledger::LedgerError;
+use crate::sync::Mutex;
 
 /// Draws names that no other process draws: 64 random bits of this one, and a count.
 #[derive(Debug)]

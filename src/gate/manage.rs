@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::events::EventKind;
 use super::{Error, Gate};
 use crate::id::KeyId;
-use crate::key::{
-    ChangeError, CreateError, HintStyle, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
-    SecretFormat,
-};
+use crate::key::{ChangeError, CreateError, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret};
 use crate::time::Timestamp;
 
 /// How long the secrets of a rotated key may work side by side.
@@ -23,6 +21,12 @@ pub struct NewKey {
     pub secret: Secret,
 }
 
+// A record that was changed, and the revision that it had before.
+struct Change {
+    before: u64,
+    key: Arc<Key>,
+}
+
 impl Gate {
     /// Makes a key.
     ///
@@ -35,6 +39,7 @@ impl Gate {
         let secret = made.secret.ok_or_else(unseen)?;
         let key = Arc::new(made.key);
         self.keep(&key, None)?;
+        self.happened(EventKind::KeyCreated, &key, "");
         Ok(NewKey { key, secret })
     }
 
@@ -46,6 +51,7 @@ impl Gate {
     pub fn import_key(&self, spec: &KeySpec) -> Result<Arc<Key>, Error> {
         let key = Arc::new(spec.create(&self.core.peppers, self.core.clock.now())?.key);
         self.keep(&key, None)?;
+        self.happened(EventKind::KeyCreated, &key, "");
         Ok(key)
     }
 
@@ -68,17 +74,20 @@ impl Gate {
     /// [`Error::InvalidRecord`] with every fault, [`Error::Conflict`] if the edit would let a request through that was refused
     /// before and does not say [`KeyEdit::widen`], or if the record has moved on from the revision that the edit names.
     pub fn update_key(&self, id: &KeyId, edit: &KeyEdit) -> Result<Arc<Key>, Error> {
-        self.change(id, edit.expected_revision(), |key, now| {
+        let mut widened = String::new();
+        let change = self.change(id, edit.expected_revision(), |key, now| {
             let edited = key.edited(edit, now)?;
-            if !edited.widened.is_empty() && !edit.widens() {
-                let what = edited.widened.join(", ");
-                return Err(Error::Conflict(format!("this edit would widen {what}; say widen to let it")));
+            widened = edited.widened.join(", ");
+            if !widened.is_empty() && !edit.widens() {
+                return Err(Error::Conflict(format!("this edit would widen {widened}; say widen to let it")));
             }
             Ok(edited.key)
-        })
+        })?;
+        let note = if widened.is_empty() { String::new() } else { format!("widened {widened}") };
+        Ok(self.changed(EventKind::KeyUpdated, change, &note))
     }
 
-    /// Adds a secret to a key. The present one ends after `overlap`, at once for zero; both spend one budget.
+    /// Adds a secret to a key, of the format and with the hint that the key was made with. The present one ends after `overlap`, at once for zero; both spend one budget.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the key is revoked or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
@@ -88,13 +97,13 @@ impl Gate {
             return Err(Error::invalid("overlap", "must be at most 7776000 seconds (90 days)"));
         }
         let mut made = None;
-        let key = self.change(id, None, |key, now| {
-            let secret =
-                Secret::generate(key.prefix(), SecretFormat::default()).map_err(CreateError::Random)?;
-            let new = NewSecret::of(&secret, &self.core.peppers, HintStyle::default());
+        let change = self.change(id, None, |key, now| {
+            let secret = Secret::generate(key.prefix(), key.secret_format()).map_err(CreateError::Random)?;
+            let new = NewSecret::of(&secret, &self.core.peppers, key.hint_style());
             made = Some(secret);
             Ok(key.rotated(new, overlap.as_secs(), now)?)
         })?;
+        let key = self.changed(EventKind::KeyRotated, change, "");
         made.map(|secret| NewKey { key, secret })
             .ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
     }
@@ -104,7 +113,8 @@ impl Gate {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
     pub fn disable_key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
-        self.change(id, None, |key, now| Ok(key.disable(now)))
+        let change = self.change(id, None, |key, now| Ok(key.disable(now)))?;
+        Ok(self.changed(EventKind::KeyDisabled, change, ""))
     }
 
     /// Starts a key that was disabled.
@@ -112,7 +122,8 @@ impl Gate {
     /// # Errors
     /// [`Error::Conflict`] if it is revoked.
     pub fn enable_key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
-        self.change(id, None, |key, now| Ok(key.enable(now).map_err(ChangeError::from)?))
+        let change = self.change(id, None, |key, now| Ok(key.enable(now).map_err(ChangeError::from)?))?;
+        Ok(self.changed(EventKind::KeyEnabled, change, ""))
     }
 
     /// Ends a key for good. The next call is denied; calls in flight settle. Revoking it again changes nothing.
@@ -120,7 +131,8 @@ impl Gate {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
     pub fn revoke_key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
-        self.change(id, None, |key, now| Ok(key.revoke(now)))
+        let change = self.change(id, None, |key, now| Ok(key.revoke(now)))?;
+        Ok(self.changed(EventKind::KeyRevoked, change, ""))
     }
 
     /// Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
@@ -131,7 +143,20 @@ impl Gate {
         let key = self.key(id)?;
         self.core.refresher.store.remove(id)?;
         self.core.directory.remove(id);
+        self.happened(EventKind::KeyDeleted, &key, "");
         Ok(self.core.books.ledger().forget(key.owner())?)
+    }
+
+    fn happened(&self, kind: EventKind, key: &Key, note: &str) {
+        self.core.events.tell(self.core.clock.now(), kind, Some(key.id()), note);
+    }
+
+    // Takes down a change, unless it left everything as it was.
+    fn changed(&self, kind: EventKind, change: Change, note: &str) -> Arc<Key> {
+        if change.before != change.key.revision() {
+            self.happened(kind, &change.key, note);
+        }
+        change.key
     }
 
     // Reads, changes and keeps a record. Somebody else's change in between is met again unless a revision was named.
@@ -140,7 +165,7 @@ impl Gate {
         id: &KeyId,
         expected: Option<u64>,
         mut change: impl FnMut(&Key, Timestamp) -> Result<Key, Error>,
-    ) -> Result<Arc<Key>, Error> {
+    ) -> Result<Change, Error> {
         const ATTEMPTS: usize = 8;
         let now = self.core.clock.now();
         // What others did to the record counts, however recent.
@@ -158,7 +183,7 @@ impl Gate {
             match self.keep(&changed, Some(key.revision())) {
                 Err(Error::Conflict(message)) => last = Some(Error::Conflict(message)),
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(changed),
+                Ok(()) => return Ok(Change { before: key.revision(), key: changed }),
             }
             self.refresh()?;
         }
@@ -170,9 +195,7 @@ impl Gate {
             return Err(Error::Conflict(format!("key {other} already has this secret")));
         }
         self.core.refresher.store.put(key, replaces)?;
-        self.core
-            .directory
-            .put(key)
-            .map_err(|other| Error::Conflict(format!("key {other} already has this secret")))
+        let taken = |other| Error::Conflict(format!("key {other} already has this secret"));
+        self.core.directory.put(key).map(drop).map_err(taken)
     }
 }

@@ -6,6 +6,7 @@ mod check;
 mod core;
 mod directory;
 mod error;
+mod events;
 mod fork;
 mod hold_ids;
 mod lane;
@@ -13,9 +14,11 @@ mod manage;
 mod open;
 mod permit;
 mod priced;
+mod queue;
 mod refresh;
 mod request;
 mod stats;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -24,6 +27,7 @@ use self::core::{Core, Tie};
 pub use alerts::Alert;
 pub use check::{Check, Decision, Rule};
 pub use error::Error;
+pub use events::{Event, EventKind};
 pub use fork::after_fork;
 pub use manage::NewKey;
 pub use open::{Builder, OnUnavailable};

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use super::alerts::AlertDesk;
-use super::core::{Core, Look, Tie, Waiting};
+use super::core::{Core, Look, Tie};
 use super::directory::Directory;
+use super::events::EventDesk;
 use super::hold_ids::HoldIds;
 use super::lane::Lanes;
 use super::refresh::Refresher;
+use super::waiting::Waiting;
 use super::{Error, Gate};
 use crate::clock::{Clock, SystemClock};
 use crate::key::Peppers;
 use crate::ledger::{Books, Ledger, MemoryLedger, OnLapse, Terms};
 use crate::store::{MemoryStore, PolicyFile, Store};
+use crate::sync::RwLock;
 use crate::wire::PriceBook;
 
 const TIES: usize = 64;
@@ -161,6 +162,7 @@ impl Builder {
             peppers: self.peppers,
             lanes: Lanes::new(),
             alerts: AlertDesk::new(),
+            events: EventDesk::default(),
             ids: HoldIds::new()?,
             waiting: Waiting::default(),
             look: self.look,

@@ -36,7 +36,7 @@ impl Gate {
     ) -> Result<Permit, Error> {
         let kind = request.endpoint.and_then(|endpoint| RequestKind::from_path(path_of(endpoint)));
         let mut read = None;
-        let admitted = self.core.sit_out(request.wait, Unpriced::may_pass, || {
+        let admitted = self.core.waiting.sit_out(request.wait, Unpriced::may_pass, || {
             let now = self.core.clock.now();
             let subject = self.core.identify(request.secret, now).map_err(Refused::unknown)?;
             // Read once, and not for a stranger.

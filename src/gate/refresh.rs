@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::core::Core;
+use super::events::EventKind;
 use crate::store::{Changes, Store, StoreError};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
 
@@ -22,13 +22,20 @@ pub(super) struct Refresher {
     shared: bool,
     interval: Duration,
     stale_limit: Duration,
-    // The generation known; held while asking.
-    known: Mutex<Option<u64>>,
+    // Held while asking.
+    known: Mutex<Known>,
     // Microseconds: when the store was last asked, when it last answered, when an unknown secret last made us ask.
     asked: AtomicI64,
     answered: AtomicI64,
     asked_again: AtomicI64,
     failures: AtomicU64,
+}
+
+// What the store said last.
+#[derive(Debug, Default)]
+struct Known {
+    generation: Option<u64>,
+    fault: Option<StoreError>,
 }
 
 impl Refresher {
@@ -38,7 +45,7 @@ impl Refresher {
             store,
             interval,
             stale_limit,
-            known: Mutex::new(None),
+            known: Mutex::default(),
             asked: AtomicI64::new(i64::MIN),
             answered: AtomicI64::new(i64::MIN),
             asked_again: AtomicI64::new(i64::MIN),
@@ -90,41 +97,69 @@ impl Refresher {
         self.ask(core, &mut self.known.lock(), now)
     }
 
-    fn ask(&self, core: &Core, known: &mut Option<u64>, now: Timestamp) -> Result<(), StoreError> {
+    fn ask(&self, core: &Core, known: &mut Known, now: Timestamp) -> Result<(), StoreError> {
+        let answer = self.ask_for_news(core, known, now);
+        let fault = answer.as_ref().err();
+        self.failures.fetch_add(u64::from(fault.is_some()), Ordering::Relaxed);
+        if known.fault.as_ref() != fault {
+            let kind = match fault {
+                None => EventKind::StoreRecovered,
+                Some(StoreError::Unavailable(_)) => EventKind::StoreUnavailable,
+                Some(_) => EventKind::StoreRefused,
+            };
+            core.events.tell(now, kind, None, fault.map(ToString::to_string).unwrap_or_default());
+            known.fault = fault.cloned();
+        }
+        answer
+    }
+
+    fn ask_for_news(&self, core: &Core, known: &mut Known, now: Timestamp) -> Result<(), StoreError> {
         self.asked.store(now.as_micros(), Ordering::Relaxed);
-        let news = self.store.news(*known);
+        let news = self.store.news(known.generation);
         if !matches!(news, Err(StoreError::Unavailable(_))) {
             // Records that cannot be read are an answer: the last good ones stay in force.
             self.answered.store(now.as_micros(), Ordering::Relaxed);
         }
-        let news = news.inspect_err(|_| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        })?;
-        apply(core, news.changes)?;
-        *known = Some(news.generation);
+        let news = news?;
+        let changed = apply(core, news.changes)?;
+        // The first answer is how the gate begins.
+        if changed != Changed::default() && known.generation.is_some() {
+            let Changed { put, removed } = changed;
+            core.events.tell(now, EventKind::StoreChanged, None, format!("{put} put, {removed} removed"));
+        }
+        known.generation = Some(news.generation);
         Ok(())
     }
 }
 
-fn apply(core: &Core, changes: Changes) -> Result<(), StoreError> {
-    let (put, gone) = match changes {
-        Changes::None => return Ok(()),
-        Changes::Some(put, gone) => (put, gone),
+// How many records the news changed: what this gate did itself is none.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Changed {
+    put: usize,
+    removed: usize,
+}
+
+fn apply(core: &Core, changes: Changes) -> Result<Changed, StoreError> {
+    let mut changed = Changed::default();
+    let put = match changes {
+        Changes::None => return Ok(changed),
+        Changes::Some(put, gone) => {
+            changed.removed = gone.iter().filter(|id| core.directory.remove(id).is_some()).count();
+            put
+        }
         Changes::All(put) => {
             let ids: HashSet<_> = put.iter().map(|key| key.id()).collect();
-            let gone = core.directory.retain(&ids);
-            (put, gone.iter().map(|key| key.id().clone()).collect())
+            changed.removed = core.directory.retain(&ids).len();
+            put
         }
     };
-    for id in &gone {
-        core.directory.remove(id);
-    }
     for key in &put {
         let taken =
             |other| StoreError::Conflict(format!("keys {} and {other} have a secret in common", key.id()));
-        core.directory.put(key).map_err(taken)?;
+        let is_new = core.directory.put(key).map_err(taken)?;
+        changed.put = changed.put.saturating_add(usize::from(is_new));
     }
-    Ok(())
+    Ok(changed)
 }
 
 // How far `now` is from what the clock said then: it may have stepped back.

@@ -84,6 +84,8 @@ pub struct Stats {
     pub overrun: u64,
     /// Alerts that a full queue pushed out.
     pub alerts_lost: u64,
+    /// Events that a full queue pushed out.
+    pub events_lost: u64,
     /// Times that the store could not tell its news, or told records that are not valid.
     pub refresh_failures: u64,
 }
@@ -106,6 +108,7 @@ impl Gate {
             extended: lanes.total(Count::Extended),
             overrun: lanes.total(Count::Overrun),
             alerts_lost: self.core.alerts.lost(),
+            events_lost: self.core.events.lost(),
             refresh_failures: self.core.refresher.failures(),
         }
     }

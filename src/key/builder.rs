@@ -8,9 +8,10 @@ macro_rules! field_setters {
                 name
                 /// What people say about it: up to 500 characters.
                 description
-                /// The models it may use, as exact names or with one trailing `*`; none listed is every model.
+                /// The models it may use, as exact names or with one trailing `*`, which stands for one character or more;
+                /// none listed is every model.
                 allowed_models
-                /// The models it may not use, whatever it is allowed.
+                /// The models it may not use, whatever it is allowed: `["o1", "o1*"]` for `o1` and all that begins so.
                 denied_models
                 /// The one purpose it serves.
                 purpose

@@ -56,8 +56,8 @@ fields! {
     "metadata" Metadata
     "tags" Tags
     "enabled" Enabled
-    "secret_format" SecretFormat (Creation)
-    "hint_style" HintStyle (Creation)
+    "secret_format" SecretFormat (Creation Record)
+    "hint_style" HintStyle (Creation Record)
     "secret" Secret (Creation)
     "key_hash" KeyHash (Creation Record)
     "secrets" Secrets (Record)
@@ -77,7 +77,9 @@ impl Field {
             (None, Scope::Record) if matches!(name, "key" | "api_key") => {
                 faults.add(at, "store key_hash, not the key");
             }
-            (Some(Self::Id | Self::Prefix), Scope::Edit) => faults.add(at, "cannot be changed"),
+            (Some(Self::Id | Self::Prefix | Self::SecretFormat | Self::HintStyle), Scope::Edit) => {
+                faults.add(at, "cannot be changed");
+            }
             (Some(_), Scope::Edit | Scope::Creation) => faults.add(at, "is set by the library alone"),
             _ => {
                 let known =
@@ -123,7 +125,9 @@ mod tests {
 
     #[test]
     fn each_speaker_sets_its_own_fields() {
-        assert_eq!(fault("prefix", Scope::Edit).unwrap(), "cannot be changed");
+        for name in ["prefix", "secret_format", "hint_style"] {
+            assert_eq!(fault(name, Scope::Edit).unwrap(), "cannot be changed");
+        }
         assert_eq!(fault("revoked_at", Scope::Edit).unwrap(), "is set by the library alone");
         assert_eq!(fault("created_at", Scope::Creation).unwrap(), "is set by the library alone");
         for name in ["key", "api_key", "secret"] {

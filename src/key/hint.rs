@@ -39,6 +39,15 @@ impl HintStyle {
             _ => None,
         }
     }
+
+    /// The word that [`HintStyle::parse`] reads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ends => "ends",
+            Self::Last4 => "last4",
+            Self::None => "none",
+        }
+    }
 }
 
 impl Hint {

@@ -3,10 +3,11 @@
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::hint::Hint;
+use super::hint::{Hint, HintStyle};
 use super::history::StoredSecret;
 use super::prefix::Prefix;
 use super::record::Key;
+use super::secret::SecretFormat;
 use crate::Timestamp;
 use crate::budget::Zone;
 use crate::policy::Purpose;
@@ -53,6 +54,9 @@ fn write<S: Serializer>(key: &Key, form: Form, serializer: S) -> Result<S::Ok, S
     out.always("name", key.name())?;
     out.unless(key.description().is_empty(), "description", key.description())?;
     out.unless(key.prefix() == Prefix::default(), "prefix", key.prefix().as_str())?;
+    let (format, style) = (key.secret_format(), key.hint_style());
+    out.unless(format == SecretFormat::default(), "secret_format", format.as_str())?;
+    out.unless(style == HintStyle::default(), "hint_style", style.as_str())?;
     if shown {
         out.always("hint", &key.hint().map(|hint| hint.to_string()))?;
         out.always("model_access", if key.models().allows_all() { "all" } else { "listed" })?;

@@ -14,16 +14,24 @@ pub(super) struct PackedMoney {
 
 impl PackedMoney {
     const NONE: Self = Self { usd: u32::MAX, pico_high: 0, pico_low: 0 };
+    const ZERO: Self = Self { usd: 0, pico_high: 0, pico_low: 0 };
 
-    /// `None` also for an amount that does not fit; a record's limits are bounded far below that.
+    /// A record's limits are bounded far below what fits. Should another amount come here it becomes a limit that allows
+    /// less, and never none.
     pub(super) fn new(money: Option<Money>) -> Self {
-        let parts = money.map(Money::to_parts).and_then(|(usd, pico)| {
-            let pico = u64::try_from(pico).ok()?;
-            let pico_high = u32::try_from(pico >> 32).ok()?;
-            let pico_low = u32::try_from(pico & u64::from(u32::MAX)).ok()?;
-            Some(Self { usd: u32::try_from(usd).ok()?, pico_high, pico_low })
-        });
-        parts.unwrap_or(Self::NONE)
+        money.map_or(Self::NONE, |money| {
+            let (usd, pico) = money.to_parts();
+            let most = u32::MAX.saturating_sub(1);
+            let usd = u32::try_from(usd.max(0)).unwrap_or(most).min(most);
+            Self::packed(usd, pico).unwrap_or(Self::ZERO)
+        })
+    }
+
+    fn packed(usd: u32, pico: i64) -> Option<Self> {
+        let pico = u64::try_from(pico).ok()?;
+        let pico_high = u32::try_from(pico >> 32).ok()?;
+        let pico_low = u32::try_from(pico & u64::from(u32::MAX)).ok()?;
+        Some(Self { usd, pico_high, pico_low })
     }
 
     pub(super) fn get(self) -> Option<Money> {
@@ -35,13 +43,13 @@ impl PackedMoney {
     }
 }
 
-/// A count of tokens, or none. A limit is never `u64::MAX`.
+/// A count of tokens, or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct PackedCount(u64);
 
 impl PackedCount {
     pub(super) fn new(count: Option<u64>) -> Self {
-        Self(count.unwrap_or(u64::MAX))
+        Self(count.map_or(u64::MAX, |count| count.min(u64::MAX.saturating_sub(1))))
     }
 
     pub(super) fn get(self) -> Option<u64> {
@@ -57,7 +65,7 @@ impl PackedTime {
     pub(super) const NONE: Self = Self(i64::MIN);
 
     pub(super) fn new(time: Option<Timestamp>) -> Self {
-        time.map_or(Self::NONE, |time| Self(time.as_micros()))
+        time.map_or(Self::NONE, |time| Self(time.as_micros().max(i64::MIN.saturating_add(1))))
     }
 
     pub(super) fn get(self) -> Option<Timestamp> {
@@ -79,6 +87,21 @@ mod tests {
         }
         assert_eq!(PackedMoney::new(None).get(), None);
         assert_eq!(size_of::<PackedMoney>(), 12);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_never_no_limit() {
+        for (text, kept) in [
+            ("4294967295", "4294967294.00"),
+            ("4294967295.5", "4294967294.50"),
+            ("9000000000.25", "4294967294.25"),
+        ] {
+            let money: Money = text.parse().unwrap();
+            assert_eq!(PackedMoney::new(Some(money)).get().unwrap().to_string(), kept);
+        }
+        assert_eq!(PackedCount::new(Some(u64::MAX)).get(), Some(u64::MAX - 1));
+        let first = Timestamp::from_micros(i64::MIN);
+        assert_eq!(PackedTime::new(Some(first)).get(), Some(Timestamp::from_micros(i64::MIN + 1)));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use super::faults::{Faults, Path};
 use super::field::Field;
+use super::hint::HintStyle;
 use super::prefix::Prefix;
 use super::read::Reader;
+use super::secret::SecretFormat;
 use crate::Timestamp;
 use crate::budget::{Money, Threshold, Zone};
 use crate::policy::{AddressRules, EndpointRules, ModelPattern, ModelRules, Policy, Purpose};
@@ -15,6 +17,8 @@ pub(super) struct Parts {
     pub(super) name: Box<str>,
     pub(super) description: Box<str>,
     pub(super) prefix: Prefix,
+    pub(super) format: SecretFormat,
+    pub(super) style: HintStyle,
     pub(super) allowed: Vec<ModelPattern>,
     pub(super) denied: Vec<ModelPattern>,
     pub(super) addresses: AddressRules,
@@ -39,6 +43,13 @@ impl Parts {
             Field::Name => self.name = from.name().unwrap_or_default(),
             Field::Description => self.description = from.or_default(Reader::description),
             Field::Prefix => self.prefix = from.or_default(Reader::parsed),
+            Field::SecretFormat => {
+                let words = "hex, base62, checked or checked_base62";
+                self.format = from.or_default(|from| from.word(SecretFormat::parse, words));
+            }
+            Field::HintStyle => {
+                self.style = from.or_default(|from| from.word(HintStyle::parse, "ends, last4 or none"));
+            }
             Field::AllowedModels => self.allowed = from.or_default(Reader::models),
             Field::DeniedModels => self.denied = from.or_default(Reader::models),
             Field::Purpose => self.purpose = from.or_none(Reader::purpose),
@@ -55,8 +66,6 @@ impl Parts {
             Field::Tags => self.tags = from.or_default(Reader::tags),
             Field::Enabled => self.disabled = from.bool() == Some(false),
             Field::Id
-            | Field::SecretFormat
-            | Field::HintStyle
             | Field::Secret
             | Field::KeyHash
             | Field::Secrets

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::digest::{Digest, Kid, SecretHash};
-use super::hint::{Hint, Shown};
+use super::hint::{Hint, HintStyle, Shown};
 use super::history::{History, StoredSecret};
 use super::packed::{PackedCount, PackedMoney, PackedTime};
 use super::parts::Parts;
 use super::prefix::Prefix;
+use super::secret::SecretFormat;
 use crate::budget::{Calendar, Limits, Money, Owner, Threshold};
 use crate::policy::{ModelPattern, ModelRules, Policy, Purpose};
 use crate::{KeyId, Timestamp};
@@ -49,6 +50,8 @@ struct Newest {
 struct Rare {
     description: Box<str>,
     prefix: Prefix,
+    format: SecretFormat,
+    style: HintStyle,
     not_before: PackedTime,
     expires_at: PackedTime,
     revoked_at: PackedTime,
@@ -208,6 +211,16 @@ impl Key {
         u64::from(self.revision)
     }
 
+    /// How its secrets are written: those that a rotation makes, too.
+    pub fn secret_format(&self) -> SecretFormat {
+        self.rare().map(|rare| rare.format).unwrap_or_default()
+    }
+
+    /// How much of its secrets their hints show.
+    pub fn hint_style(&self) -> HintStyle {
+        self.rare().map(|rare| rare.style).unwrap_or_default()
+    }
+
     /// What may be shown of its newest secret, if anything.
     pub fn hint(&self) -> Option<Hint> {
         Hint::new(self.prefix(), self.newest.shown)
@@ -237,6 +250,8 @@ impl Key {
         let rare = Rare {
             description: parts.description,
             prefix: parts.prefix,
+            format: parts.format,
+            style: parts.style,
             not_before: PackedTime::new(parts.not_before),
             expires_at: PackedTime::new(parts.expires_at),
             revoked_at: PackedTime::new(history.revoked_at),
@@ -274,6 +289,8 @@ impl Key {
             name: self.name.clone(),
             description: self.description().into(),
             prefix: self.prefix(),
+            format: self.secret_format(),
+            style: self.hint_style(),
             allowed: self.allowed_models().filter_map(patterns).collect(),
             denied: self.denied_models().filter_map(patterns).collect(),
             addresses: self.policy.addresses().clone(),
@@ -326,6 +343,8 @@ impl Default for Rare {
         Self {
             description: Box::default(),
             prefix: Prefix::default(),
+            format: SecretFormat::default(),
+            style: HintStyle::default(),
             not_before: PackedTime::NONE,
             expires_at: PackedTime::NONE,
             revoked_at: PackedTime::NONE,

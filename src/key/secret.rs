@@ -167,6 +167,16 @@ impl SecretFormat {
             _ => None,
         }
     }
+
+    /// The word that [`SecretFormat::parse`] reads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hex => "hex",
+            Self::Base62 => "base62",
+            Self::Checked => "checked",
+            Self::CheckedBase62 => "checked_base62",
+        }
+    }
 }
 
 type Body = Zeroizing<[u8; BODY_LEN]>;

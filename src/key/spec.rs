@@ -10,14 +10,14 @@ use super::builder::field_setters;
 use super::digest::SecretHash;
 use super::faults::{Faults, InvalidRecord, Path};
 use super::field::{Field, Scope};
-use super::hint::{HintStyle, Shown};
+use super::hint::Shown;
 use super::history::{History, StoredSecret};
 use super::json::{Members, parse_object};
 use super::parts::Parts;
 use super::pepper::Peppers;
 use super::read::Reader;
 use super::record::Key;
-use super::secret::{Secret, SecretFormat};
+use super::secret::Secret;
 use super::value::Value;
 use crate::budget::{Calendar, Owner};
 use crate::{KeyId, Timestamp};
@@ -102,12 +102,12 @@ impl KeySpec {
         self.set(Field::Prefix.name(), prefix)
     }
 
-    /// How the secret is written: `hex`, `base62`, `checked` or `checked_base62`.
+    /// How its secrets are written, those of a rotation too: `hex`, `base62`, `checked` or `checked_base62`.
     pub fn secret_format(self, format: impl Into<Value<'static>>) -> Self {
         self.set(Field::SecretFormat.name(), format)
     }
 
-    /// What its hint shows: `ends`, `last4` or `none`.
+    /// What the hints of its secrets show: `ends`, `last4` or `none`.
     pub fn hint_style(self, style: impl Into<Value<'static>>) -> Self {
         self.set(Field::HintStyle.name(), style)
     }
@@ -150,11 +150,11 @@ impl KeySpec {
             Source::Hash(hash) => (hash, None),
             Source::Secret(secret) => (peppers.hash(secret.reveal().as_bytes()), Some(secret)),
             Source::New => {
-                let secret = Secret::generate(parts.prefix, wishes.format)?;
+                let secret = Secret::generate(parts.prefix, parts.format)?;
                 (peppers.hash(secret.reveal().as_bytes()), Some(secret))
             }
         };
-        let shown = secret.as_ref().map_or(Shown::NOTHING, |secret| secret.shown(wishes.style));
+        let shown = secret.as_ref().map_or(Shown::NOTHING, |secret| secret.shown(parts.style));
         let history = History {
             owner: Owner::new(id),
             calendar: Calendar::new(parts.zone),
@@ -222,8 +222,6 @@ impl fmt::Debug for KeySpec {
 #[derive(Default)]
 struct Wishes {
     id: Option<KeyId>,
-    format: SecretFormat,
-    style: HintStyle,
     source: Source,
 }
 
@@ -239,13 +237,6 @@ impl Wishes {
     fn read(&mut self, field: Field, mut from: Reader<'_>, parts: &mut Parts) {
         match field {
             Field::Id => self.id = from.or_none(Reader::parsed),
-            Field::SecretFormat => {
-                let words = "hex, base62, checked or checked_base62";
-                self.format = from.or_default(|from| from.word(SecretFormat::parse, words));
-            }
-            Field::HintStyle => {
-                self.style = from.or_default(|from| from.word(HintStyle::parse, "ends, last4 or none"));
-            }
             Field::KeyHash => {
                 let hash = from.or_none(Reader::parsed::<SecretHash>);
                 self.source = hash.map_or(Source::New, Source::Hash);

@@ -232,7 +232,7 @@ mod tests {
         );
         assert_eq!(
             key.to_json(),
-            r#"{"id":"a","name":"k","description":"","prefix":"en_","hint":"en_8f3d…1e6a","model_access":"all","allowed_models":[],"denied_models":[],"purpose":null,"daily_spend_limit":"50.00","monthly_spend_limit":null,"daily_token_limit":null,"alert_threshold":0.8,"allowed_ips":null,"allowed_endpoints":null,"not_before":null,"expires_at":null,"timezone":"UTC","metadata":{"n":1e400},"tags":[],"enabled":true,"revoked_at":null,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","revision":1,"secrets":[{"hint":"en_8f3d…1e6a","created_at":"2026-01-01T00:00:00Z","retires_at":null}]}"#
+            r#"{"id":"a","name":"k","description":"","prefix":"en_","secret_format":"hex","hint_style":"ends","hint":"en_8f3d…1e6a","model_access":"all","allowed_models":[],"denied_models":[],"purpose":null,"daily_spend_limit":"50.00","monthly_spend_limit":null,"daily_token_limit":null,"alert_threshold":0.8,"allowed_ips":null,"allowed_endpoints":null,"not_before":null,"expires_at":null,"timezone":"UTC","metadata":{"n":1e400},"tags":[],"enabled":true,"revoked_at":null,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","revision":1,"secrets":[{"hint":"en_8f3d…1e6a","created_at":"2026-01-01T00:00:00Z","retires_at":null}]}"#
         );
         assert_eq!(
             key.to_record_json(),

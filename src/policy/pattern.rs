@@ -11,6 +11,10 @@ pub(super) const MAX_LEN: usize = 256;
 /// (`gpt-4`, `openrouter/*`, `*`).
 ///
 /// Compared byte for byte, so case counts and `gpt-4` is not `gpt-4-0613`. `gpt-4*` is also `gpt-4o` and `gpt-4.1`.
+///
+/// The `*` stands for one character or more, in both lists alike: `openai/*` is not `openai/`, which names no model,
+/// and `o1*` is not `o1`. Whoever means a family and its bare name lists both: `["o1", "o1*"]`. So what one list lets
+/// through for an entry is what the other refuses for the same entry, and no name falls between them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelPattern(Box<str>);
 

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
 use super::{Changes, News, Store, StoreError};
 use crate::id::KeyId;
 use crate::key::{InvalidRecord, Key, read_policy};
+use crate::sync::Mutex;
 
 /// The largest policy file that is read, in bytes.
 const LARGEST: u64 = 64 << 20;

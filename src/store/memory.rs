@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::{Changes, News, Store, StoreError};
 use crate::id::KeyId;
 use crate::key::Key;
+use crate::sync::Mutex;
 
 /// Changes that are remembered one by one; a gate further behind is given everything.
 const REMEMBERED: usize = 1_024;

@@ -32,6 +32,7 @@ pub(super) enum Detail {
     Ambiguous,
     NotBearer,
     Conflict(&'static str),
+    Invalid(Box<(&'static str, &'static str)>),
     Model(Box<str>),
     Budget(Box<BudgetDetail>),
 }
@@ -107,6 +108,21 @@ impl Denial {
     /// Whether a request id stands for another request.
     pub fn is_conflict(&self) -> bool {
         matches!(self.detail, Detail::Conflict(_))
+    }
+
+    /// An argument that is out of bounds: the gateway's own mistake, and nothing was set aside. `what` says what it must
+    /// be.
+    pub fn invalid(field: &'static str, what: &'static str) -> Self {
+        let detail = Detail::Invalid(Box::new((field, what)));
+        Self { reason: Reason::InternalError, hidden_amounts: false, detail }
+    }
+
+    /// The argument that is out of bounds and what it must be, where that is why.
+    pub fn invalid_argument(&self) -> Option<(&'static str, &'static str)> {
+        match &self.detail {
+            Detail::Invalid(argument) => Some(**argument),
+            _ => None,
+        }
     }
 
     /// Two different credentials in one request: using either would be a guess.

@@ -20,6 +20,10 @@ pub(super) fn of(reason: Reason, detail: &Detail, hidden_amounts: bool) -> Strin
                               `Authorization: Bearer YOUR_API_KEY`."
                 .to_owned()
         }
+        Detail::Invalid(argument) => {
+            let (field, what) = **argument;
+            format!("The gateway made a mistake: {field} {what}.")
+        }
         Detail::Conflict(what) => format!("The gateway made a mistake: {what}."),
         Detail::None => plain(reason).to_owned(),
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use enclava_keys::budget::Amount;
-use enclava_keys::gate::{Alert, Balance, Balances, Decision};
+use enclava_keys::gate::{Alert, Balance, Balances, Decision, Event};
 use enclava_keys::key::InvalidRecord;
 use enclava_keys::wire::Dialect;
 use enclava_keys::{Denial, Error, Key, Permit, Reason, Settlement, Timestamp, Usage};
@@ -65,7 +65,9 @@ impl Failed {
 
 impl From<Denial> for Failed {
     fn from(denial: Denial) -> Self {
-        if denial.is_conflict() {
+        if let Some((field, what)) = denial.invalid_argument() {
+            Self::Argument(format!("{field}: {what}"))
+        } else if denial.is_conflict() {
             Self::Error(Error::Conflict(denial.message()))
         } else {
             Self::Denied(denial)
@@ -160,6 +162,10 @@ pub(super) fn alert(alert: &Alert, key: &str) -> Value {
         "window_start": alert.window_start.to_string(),
         "resets_at": alert.resets_at.to_string(),
     })
+}
+
+pub(super) fn event(event: &Event, key: Option<&str>) -> Value {
+    json!({ "at": event.at.to_string(), "kind": event.kind.as_str(), "key": key, "times": event.times })
 }
 
 pub(super) fn balances(balances: &Balances) -> Value {

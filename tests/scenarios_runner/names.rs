@@ -31,7 +31,7 @@ names! {
     Permit: "model" "cost" "tokens" "max_tokens" "view" "degraded";
     Decision: "allowed" "reason" "status" "rules";
     Models: "models";
-    Stats: "keys" "admitted" "denied" "settled" "released" "dropped" "lapsed" "recorded" "extended" "overrun" "alerts_lost";
+    Stats: "keys" "admitted" "denied" "settled" "released" "dropped" "lapsed" "recorded" "extended" "overrun" "alerts_lost" "events_lost";
     Bearer: "key";
     ClientIp: "ip";
 }
@@ -41,6 +41,8 @@ const KEY: &[&str] = &[
     "name",
     "description",
     "prefix",
+    "secret_format",
+    "hint_style",
     "hint",
     "allowed_models",
     "denied_models",
@@ -83,6 +85,10 @@ pub(super) struct Settlement;
 #[derive(Debug)]
 pub(super) struct Alerts;
 
+/// What happened.
+#[derive(Debug)]
+pub(super) struct Events;
+
 /// Where budgets stand.
 #[derive(Debug)]
 pub(super) struct Balances;
@@ -109,6 +115,15 @@ impl Names for Alerts {
 
     fn check(_: &str, value: &Value) -> Result<(), String> {
         alerts(value)
+    }
+}
+
+impl Names for Events {
+    const NAMES: &'static [&'static str] = &["events"];
+
+    fn check(_: &str, value: &Value) -> Result<(), String> {
+        let list = value.as_array().ok_or("events are a list")?;
+        list.iter().try_for_each(|event| known(event, &["at", "times"], &["kind", "key"]))
     }
 }
 

@@ -82,6 +82,7 @@ steps! {
     "usage" Usage { key: String, expect: Expect<names::Balances> }
     "allowed_models" AllowedModels { secret: SecretText, models: Vec<String>, expect: Expect<names::Models> }
     "alerts" Alerts { expect: Expect<names::Alerts> }
+    "events" Events { expect: Expect<names::Events> }
     "stats" Stats { expect: Expect<names::Stats> }
     "outage" Outage { on: bool }
     "bearer" Bearer { headers: Vec<(String, String)>, #[serde(default)] also: Vec<String>, expect: Expect<names::Bearer> }

@@ -79,6 +79,7 @@ impl World {
             Step::ClientIp(step) => step.expect.compare(Self::client_ip(step)?),
             Step::Usage(step) => step.expect.compare(self.usage(step)?),
             Step::Alerts(step) => step.expect.compare(Ok(self.alerts())),
+            Step::Events(step) => step.expect.compare(Ok(self.events())),
             Step::Stats(step) => step.expect.compare(Ok(self.stats())),
             Step::Authorize(step) => step.expect.compare(self.authorize(step)?),
             Step::AuthorizeBody(step) => step.expect.compare(self.authorize_body(step)?),
@@ -178,6 +179,13 @@ impl World {
         let told = self.gate.take_alerts(usize::MAX);
         let told = told.iter().map(|alert| answer::alert(alert, &self.name_of(&alert.key_id)));
         serde_json::json!({ "alerts": told.collect::<Vec<_>>() })
+    }
+
+    fn events(&self) -> serde_json::Value {
+        let told = self.gate.take_events(usize::MAX);
+        let name = |id: &Option<KeyId>| id.as_ref().map(|id| self.name_of(id));
+        let told = told.iter().map(|event| answer::event(event, name(&event.key_id).as_deref()));
+        serde_json::json!({ "events": told.collect::<Vec<_>>() })
     }
 
     fn stats(&self) -> serde_json::Value {
