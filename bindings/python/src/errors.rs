@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::denial::Denial;
+use crate::plugged::caused;
 use crate::settlement::Settlement;
 use crate::values;
 
@@ -27,6 +28,10 @@ pub(crate) fn invalid(field: &'static str, message: impl Display) -> PyErr {
 
 /// The exception for an error of the core.
 pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
+    caused(py, exception(py, error))
+}
+
+fn exception(py: Python<'_>, error: Error) -> PyErr {
     match error {
         Error::InvalidRecord(record) => invalid_record(py, &record),
         Error::InvalidValue { field, message } => invalid(field, message),
@@ -38,13 +43,17 @@ pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
             }
             Err(error) => error,
         },
-        Error::Denied(denial) => denied(py, denial),
+        Error::Denied(denial) => denial_of(py, denial),
         other => LedgerError::new_err(other.to_string()),
     }
 }
 
 /// The exception for a denial. A request id that stands for another request is the gateway's own mistake.
 pub(crate) fn denied(py: Python<'_>, denial: CoreDenial) -> PyErr {
+    caused(py, denial_of(py, denial))
+}
+
+fn denial_of(py: Python<'_>, denial: CoreDenial) -> PyErr {
     if denial.is_conflict() {
         return Conflict::new_err(denial.message());
     }

@@ -18,9 +18,9 @@ use crate::arguments::{self, optional_text, text, wrong_type};
 use crate::errors::{Conflict, NotFound, denied, invalid, raised};
 use crate::key::Key;
 use crate::permit::Permit;
-use crate::prices;
 use crate::settlement::{Settlement, Usage};
 use crate::values::{self, Decision};
+use crate::{plugged, prices};
 
 /// The one object that a gateway holds: it manages keys and authorizes requests.
 #[pyclass(frozen, weakref, module = "enclava_keys")]
@@ -62,7 +62,15 @@ impl Gate {
         core: &CoreGate,
         work: impl FnOnce(&CoreGate) -> T + Send,
     ) -> T {
-        if self.blocks { py.detach(|| work(core)) } else { work(core) }
+        self.attend(py, || work(core))
+    }
+
+    /// Does `work` as a call of its own, without the interpreter where it may block.
+    pub(crate) fn attend<T: Send>(&self, py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+        if !self.blocks {
+            return work();
+        }
+        plugged::detached(py, work)
     }
 
     /// Lets go of a permit or a stream: what that comes to is the core's to decide.
@@ -115,7 +123,7 @@ impl Gate {
         request = request.cost(estimate.cost).tokens(estimate.tokens);
         let core = this.open_core()?;
         let admitted = if wait.is_some() {
-            py.detach(|| core.authorize(&request))
+            plugged::detached(py, || core.authorize(&request))
         } else {
             this.run(py, core, |core| core.authorize(&request))
         };
@@ -144,7 +152,7 @@ impl Gate {
         let floor = floor.map(|floor| count("floor", floor)).transpose()?;
         let core = this.open_core()?;
         let admitted = if wait.is_some() {
-            py.detach(|| core.authorize_request(&request, &body, floor))
+            plugged::detached(py, || core.authorize_request(&request, &body, floor))
         } else {
             this.run(py, core, |core| core.authorize_request(&request, &body, floor))
         };
@@ -275,12 +283,12 @@ impl Gate {
 
     fn refresh(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.open_core()?;
-        py.detach(|| core.refresh()).map_err(|error| raised(py, error))
+        plugged::detached(py, || core.refresh()).map_err(|error| raised(py, error))
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.open_core()?;
-        py.detach(|| core.flush()).map_err(|error| raised(py, error))
+        plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -288,7 +296,7 @@ impl Gate {
             return Ok(());
         }
         let core = self.core()?;
-        py.detach(|| core.flush()).map_err(|error| raised(py, error))
+        plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))
     }
 
     /// Whether it was closed.

@@ -7,14 +7,17 @@ mod clock;
 mod denial;
 mod errors;
 mod gate;
+mod hold;
 mod json;
 mod key;
 mod manage;
 mod open;
 mod permit;
+mod plugged;
 mod prices;
 mod record;
 mod settlement;
+mod steps;
 mod stream;
 mod times;
 mod values;
@@ -34,6 +37,8 @@ mod _native {
     #[pymodule_export]
     use crate::gate::{Gate, after_fork};
     #[pymodule_export]
+    use crate::hold::Hold;
+    #[pymodule_export]
     use crate::key::{Key, NewKey, Secret};
     #[pymodule_export]
     use crate::permit::Permit;
@@ -41,6 +46,8 @@ mod _native {
     use crate::prices::PriceBook;
     #[pymodule_export]
     use crate::settlement::{Settlement, Usage};
+    #[pymodule_export]
+    use crate::steps::{Change, Moved, Outcome, Row, Step};
     #[pymodule_export]
     use crate::stream::Stream;
     #[pymodule_export]

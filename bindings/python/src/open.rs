@@ -8,14 +8,16 @@ use enclava_keys::key::Peppers;
 use enclava_keys::ledger::OnLapse;
 use enclava_keys::{Clock, Gate as CoreGate, SystemClock};
 use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
 use crate::amounts::{count, seconds};
-use crate::arguments::{optional_text, text, wrong_type};
+use crate::arguments::{optional_text, text, type_name, wrong_type};
 use crate::clock::ManualClock;
 use crate::errors::{invalid, raised};
 use crate::gate::Gate;
+use crate::plugged::{self, PythonLedger, PythonStore};
 use crate::prices;
 
 type Given<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
@@ -89,7 +91,7 @@ impl Gate {
         if hide_state {
             builder = builder.hide_state();
         }
-        let core = py.detach(|| builder.open(url)).map_err(|error| raised(py, error))?;
+        let core = plugged::detached(py, || builder.open(url)).map_err(|error| raised(py, error))?;
         let gate = Self {
             core: Some(core),
             clock,
@@ -114,20 +116,34 @@ fn clock_of(clock: Given<'_, '_>) -> PyResult<Arc<dyn Clock>> {
 // Where keys and budgets live, when that is not what the URL says.
 fn places(mut builder: Builder, store: Given<'_, '_>, ledger: Given<'_, '_>) -> PyResult<Builder> {
     if let Some(store) = store {
-        builder = match store.cast::<PyString>() {
-            Ok(_) => builder.store_at(text("store", store)?).map_err(|error| raised(store.py(), error))?,
-            Err(_) => return Err(wrong_type("store", "a URL", store)),
+        builder = if store.is_instance_of::<PyString>() {
+            builder.store_at(text("store", store)?).map_err(|error| raised(store.py(), error))?
+        } else {
+            builder.store(Arc::new(PythonStore(does(store, "store", &["news", "put", "remove"])?)))
         };
     }
     if let Some(ledger) = ledger {
-        builder = match ledger.cast::<PyString>() {
-            Ok(_) => {
-                builder.ledger_at(text("ledger", ledger)?).map_err(|error| raised(ledger.py(), error))?
-            }
-            Err(_) => return Err(wrong_type("ledger", "a URL", ledger)),
+        builder = if ledger.is_instance_of::<PyString>() {
+            builder.ledger_at(text("ledger", ledger)?).map_err(|error| raised(ledger.py(), error))?
+        } else {
+            let ledger = does(ledger, "ledger", &["apply", "row", "hold", "due", "forget"])?;
+            builder.ledger(Arc::new(PythonLedger(ledger)))
         };
     }
     Ok(builder)
+}
+
+// An object that has these methods.
+fn does(object: &Bound<'_, PyAny>, field: &'static str, methods: &[&str]) -> PyResult<Py<PyAny>> {
+    for method in methods {
+        if !object.getattr_opt(*method)?.is_some_and(|method| method.is_callable()) {
+            let found = type_name(object);
+            return Err(PyTypeError::new_err(format!(
+                "{field}: must be a URL or have a method {method}, not {found}"
+            )));
+        }
+    }
+    Ok(object.clone().unbind())
 }
 
 // `{"p1": b"…"}` or pairs of the same: the first is for new secrets.

@@ -70,7 +70,7 @@ impl Permit {
     ) -> PyResult<T> {
         let gate = self.gate.get();
         let found = if gate.blocks {
-            py.detach(|| self.core.lock().as_mut().map(here))
+            gate.attend(py, || self.core.lock().as_mut().map(here))
         } else {
             self.core.lock_py_attached(py).as_mut().map(here)
         };

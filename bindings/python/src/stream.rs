@@ -58,7 +58,7 @@ impl Stream {
 
     fn finish(&self, py: Python<'_>) -> PyResult<Settlement> {
         let finished = if self.gate.get().blocks {
-            py.detach(|| self.core.lock().as_mut().map(CoreStream::finish))
+            self.gate.get().attend(py, || self.core.lock().as_mut().map(CoreStream::finish))
         } else {
             self.core.lock_py_attached(py).as_mut().map(CoreStream::finish)
         };
