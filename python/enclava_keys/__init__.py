@@ -1,5 +1,67 @@
 """API keys, model allowlists and exact budgets for LLM gateways, enforced in the gateway's own process."""
 
-from enclava_keys._native import __version__
+from enclava_keys import _lifecycle as _lifecycle
+from enclava_keys._native import (
+    Decision,
+    Denial,
+    Gate,
+    Key,
+    ManualClock,
+    NewKey,
+    Permit,
+    PriceBook,
+    Secret,
+    Settlement,
+    Stream,
+    Usage,
+    __version__,
+    bearer,
+    dispatch_body,
+    resolve_client_ip,
+)
+from enclava_keys.errors import (
+    AlreadySettled,
+    Conflict,
+    Denied,
+    EnclavaError,
+    InvalidRecord,
+    InvalidValue,
+    LedgerError,
+    NotFound,
+)
+from enclava_keys.values import Alert, Balance, Balances, Check, Fault, Meter, Reason, Stats
 
-__all__ = ["__version__"]
+__all__ = [
+    "Alert",
+    "AlreadySettled",
+    "Balance",
+    "Balances",
+    "Check",
+    "Conflict",
+    "Decision",
+    "Denial",
+    "Denied",
+    "EnclavaError",
+    "Fault",
+    "Gate",
+    "InvalidRecord",
+    "InvalidValue",
+    "Key",
+    "LedgerError",
+    "ManualClock",
+    "Meter",
+    "NewKey",
+    "NotFound",
+    "Permit",
+    "PriceBook",
+    "Reason",
+    "Secret",
+    "Settlement",
+    "Stats",
+    "Stream",
+    "Usage",
+    "__version__",
+    "bearer",
+    "dispatch_body",
+    "resolve_client_ip",
+]

@@ -297,6 +297,11 @@ impl Step<'_> {
         self.hold.standing.revision
     }
 
+    /// The hold as it is to be kept once the step is taken.
+    pub fn kept(&self) -> Hold {
+        Hold { standing: self.becomes, ..self.hold.clone() }
+    }
+
     /// What changes: each meter of each party, in the order of `parties` and of [`Meter::ALL`].
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         let of = |(owner, party)| Meter::ALL.map(|meter| self.change(owner, party, meter));

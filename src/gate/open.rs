@@ -81,6 +81,22 @@ impl Builder {
         Self { ledger: Some(ledger), ..self }
     }
 
+    /// Keeps key records at `url`, whatever the URL that the gate is opened at says.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a URL that names no store.
+    pub fn store_at(self, url: &str) -> Result<Self, Error> {
+        Ok(self.store(store_at(url)?))
+    }
+
+    /// Keeps budgets at `url`, whatever the URL that the gate is opened at says.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a URL that names no ledger.
+    pub fn ledger_at(self, url: &str) -> Result<Self, Error> {
+        Ok(self.ledger(ledger_at(url)?))
+    }
+
     /// Digests secrets with these peppers: the first for new secrets, each of them for secrets presented.
     pub fn peppers(self, peppers: Peppers) -> Self {
         Self { peppers, ..self }

@@ -180,7 +180,7 @@ impl Permit {
     }
 
     /// The key that it was given to, as the record stood then.
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &Arc<Key> {
         &self.call.subject.key
     }
 

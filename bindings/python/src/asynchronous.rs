@@ -1,0 +1,122 @@
+//! The `_async` twins of what may block: coroutines that the package makes of the plain calls.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::gate::Gate;
+use crate::permit::Permit;
+use crate::stream::Stream;
+
+macro_rules! twins {
+    ($class:ty: $($(#[$doc:meta])* $twin:ident of $plain:literal $signature:literal)*) => {
+        #[pymethods]
+        impl $class {$(
+            $(#[$doc])*
+            #[pyo3(signature = (*args, **kwargs), text_signature = $signature)]
+            fn $twin<'py>(
+                slf: &Bound<'py, Self>,
+                args: &Bound<'py, PyTuple>,
+                kwargs: Option<&Bound<'py, PyDict>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                coroutine(&slf.getattr($plain)?, slf.get().may_block(), args, kwargs)
+            }
+        )*}
+    };
+}
+
+twins! { Gate:
+    /// `authorize` for an event loop. A `wait` is sat out without a thread.
+    authorize_async of "authorize"
+        "($self, secret, *, model=None, purpose=None, endpoint=None, ip=None, cost=None, tokens=None, request_id=None, wait=None)"
+    /// `authorize_request` for an event loop. A `wait` is sat out without a thread.
+    authorize_request_async of "authorize_request"
+        "($self, secret, body, *, floor=None, purpose=None, endpoint=None, ip=None, request_id=None, wait=None)"
+    /// `check` for an event loop.
+    check_async of "check"
+        "($self, secret, *, model=None, purpose=None, endpoint=None, ip=None, cost=None, tokens=None)"
+    /// `verify` for an event loop.
+    verify_async of "verify"
+        "($self, secret)"
+    /// `allowed_models` for an event loop.
+    allowed_models_async of "allowed_models"
+        "($self, secret, models)"
+    /// `settle` for an event loop.
+    settle_async of "settle"
+        "($self, permit_id, usage=None, /, *, cost=None, tokens=None)"
+    /// `release` for an event loop.
+    release_async of "release"
+        "($self, permit_id, /)"
+    /// `record` for an event loop.
+    record_async of "record"
+        "($self, key_id, usage=None, /, *, cost=None, tokens=None, request_id=None)"
+    /// `usage` for an event loop.
+    usage_async of "usage"
+        "($self, key_id, /)"
+    /// `create_key` for an event loop.
+    create_key_async of "create_key"
+        "($self, name, /, **fields)"
+    /// `create_key_json` for an event loop.
+    create_key_json_async of "create_key_json"
+        "($self, body, /)"
+    /// `import_key` for an event loop.
+    import_key_async of "import_key"
+        "($self, name, /, **fields)"
+    /// `import_key_json` for an event loop.
+    import_key_json_async of "import_key_json"
+        "($self, body, /)"
+    /// `update_key` for an event loop.
+    update_key_async of "update_key"
+        "($self, key_id, /, *, widen=False, revision=None, **changes)"
+    /// `update_key_json` for an event loop.
+    update_key_json_async of "update_key_json"
+        "($self, key_id, body, /, *, widen=False, revision=None)"
+    /// `rotate_key` for an event loop.
+    rotate_key_async of "rotate_key"
+        "($self, key_id, /, overlap=None)"
+    /// `disable_key` for an event loop.
+    disable_key_async of "disable_key"
+        "($self, key_id, /)"
+    /// `enable_key` for an event loop.
+    enable_key_async of "enable_key"
+        "($self, key_id, /)"
+    /// `revoke_key` for an event loop.
+    revoke_key_async of "revoke_key"
+        "($self, key_id, /)"
+    /// `delete_key` for an event loop.
+    delete_key_async of "delete_key"
+        "($self, key_id, /)"
+}
+
+twins! { Permit:
+    /// `extend` for an event loop.
+    extend_async of "extend"
+        "($self, *, cost=None, tokens=None)"
+    /// `settle` for an event loop.
+    settle_async of "settle"
+        "($self, usage=None, /, *, cost=None, tokens=None)"
+    /// `settle_response` for an event loop.
+    settle_response_async of "settle_response"
+        "($self, body, /)"
+    /// `release` for an event loop.
+    release_async of "release"
+        "($self)"
+}
+
+twins! { Stream:
+    /// `finish` for an event loop.
+    finish_async of "finish"
+        "($self)"
+}
+
+fn coroutine<'py>(
+    plain: &Bound<'py, PyAny>,
+    blocks: bool,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = plain.py();
+    let kwargs = kwargs.map_or_else(|| PyDict::new(py), Clone::clone);
+    CALL.import(py, "enclava_keys._aio", "call")?.call1((plain, blocks, args, kwargs))
+}

@@ -1,0 +1,187 @@
+//! The gate: managing keys.
+
+use enclava_keys::key::{Fault, InvalidRecord, Peppers, Value};
+use enclava_keys::{Error, KeyEdit, KeySpec, Timestamp};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::amounts::{count, seconds};
+use crate::arguments::bytes;
+use crate::errors::{invalid_record, raised};
+use crate::gate::{Gate, key_named};
+use crate::key::{Key, NewKey};
+use crate::record;
+
+#[pymethods]
+impl Gate {
+    #[pyo3(signature = (name, /, **fields))]
+    fn create_key(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<NewKey> {
+        self.create(py, &spec(name, fields)?)
+    }
+
+    #[pyo3(signature = (body, /))]
+    fn create_key_json(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<NewKey> {
+        self.create(py, &parsed(body)?)
+    }
+
+    #[pyo3(signature = (name, /, **fields))]
+    fn import_key(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, PyAny>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Key> {
+        self.import(py, &spec(name, fields)?)
+    }
+
+    #[pyo3(signature = (body, /))]
+    fn import_key_json(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Key> {
+        self.import(py, &parsed(body)?)
+    }
+
+    #[pyo3(signature = (after = None, limit = None))]
+    fn keys(&self, after: Option<&Bound<'_, PyAny>>, limit: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Key>> {
+        let after = after.map(key_named).transpose()?;
+        let limit = limit.map_or(Ok(u64::MAX), |limit| count("limit", limit))?;
+        let keys = self.open_core()?.keys(after.as_ref(), usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(keys.into_iter().map(|key| Key::new(key, self)).collect())
+    }
+
+    #[pyo3(signature = (key_id, /))]
+    fn key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
+        let key = self.open_core()?.key(&key_named(key_id)?);
+        key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
+    }
+
+    #[pyo3(signature = (key_id, /, *, widen = false, revision = None, **changes))]
+    fn update_key(
+        &self,
+        py: Python<'_>,
+        key_id: &Bound<'_, PyAny>,
+        widen: bool,
+        revision: Option<&Bound<'_, PyAny>>,
+        changes: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Key> {
+        let (fields, faults) = record::fields(changes)?;
+        if !faults.is_empty() {
+            return Err(invalid_record(py, &InvalidRecord { errors: faults }));
+        }
+        let edit = fields.into_iter().fold(KeyEdit::new(), |edit, (name, value)| edit.set(name, value));
+        self.edit(py, key_id, edit, widen, revision)
+    }
+
+    #[pyo3(signature = (key_id, body, /, *, widen = false, revision = None))]
+    fn update_key_json(
+        &self,
+        py: Python<'_>,
+        key_id: &Bound<'_, PyAny>,
+        body: &Bound<'_, PyAny>,
+        widen: bool,
+        revision: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Key> {
+        let body = bytes("body", body)?;
+        let edit = KeyEdit::from_json(&*body).map_err(|record| invalid_record(py, &record))?;
+        self.edit(py, key_id, edit, widen, revision)
+    }
+
+    #[pyo3(signature = (key_id, /, overlap = None))]
+    fn rotate_key(
+        &self,
+        py: Python<'_>,
+        key_id: &Bound<'_, PyAny>,
+        overlap: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<NewKey> {
+        let id = key_named(key_id)?;
+        let overlap = overlap.map(|overlap| seconds("overlap", overlap)).transpose()?.unwrap_or_default();
+        let made = self.run(py, self.open_core()?, |core| core.rotate_key(&id, overlap));
+        NewKey::new(py, made.map_err(|error| raised(py, error))?, self)
+    }
+
+    #[pyo3(signature = (key_id, /))]
+    fn disable_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
+        let id = key_named(key_id)?;
+        let key = self.run(py, self.open_core()?, |core| core.disable_key(&id));
+        key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
+    }
+
+    #[pyo3(signature = (key_id, /))]
+    fn enable_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
+        let id = key_named(key_id)?;
+        let key = self.run(py, self.open_core()?, |core| core.enable_key(&id));
+        key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
+    }
+
+    #[pyo3(signature = (key_id, /))]
+    fn revoke_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
+        let id = key_named(key_id)?;
+        let key = self.run(py, self.open_core()?, |core| core.revoke_key(&id));
+        key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
+    }
+
+    #[pyo3(signature = (key_id, /))]
+    fn delete_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<()> {
+        let id = key_named(key_id)?;
+        self.run(py, self.open_core()?, |core| core.delete_key(&id)).map_err(|error| raised(py, error))
+    }
+}
+
+impl Gate {
+    fn create(&self, py: Python<'_>, spec: &KeySpec) -> PyResult<NewKey> {
+        let made = self.run(py, self.open_core()?, |core| core.create_key(spec));
+        NewKey::new(py, made.map_err(|error| raised(py, error))?, self)
+    }
+
+    fn import(&self, py: Python<'_>, spec: &KeySpec) -> PyResult<Key> {
+        let key = self.run(py, self.open_core()?, |core| core.import_key(spec));
+        key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
+    }
+
+    fn edit(
+        &self,
+        py: Python<'_>,
+        key_id: &Bound<'_, PyAny>,
+        mut edit: KeyEdit,
+        widen: bool,
+        revision: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Key> {
+        let id = key_named(key_id)?;
+        if widen {
+            edit = edit.widen();
+        }
+        if let Some(revision) = revision {
+            edit = edit.at_revision(count("revision", revision)?);
+        }
+        let key = self.run(py, self.open_core()?, |core| core.update_key(&id, &edit));
+        key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
+    }
+}
+
+fn parsed(body: &Bound<'_, PyAny>) -> PyResult<KeySpec> {
+    let json = bytes("body", body)?;
+    KeySpec::from_json(&*json).map_err(|record| invalid_record(body.py(), &record))
+}
+
+// What cannot stand in a record is told together with what the core finds wrong with the rest.
+fn spec(name: &Bound<'_, PyAny>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<KeySpec> {
+    let py = name.py();
+    let (fields, mut faults) = record::fields(fields)?;
+    let name = record::value(name, 1)?.unwrap_or_else(|message| {
+        faults.push(Fault { path: "/name".to_owned(), message });
+        Value::from("name")
+    });
+    let spec = fields.into_iter().fold(KeySpec::new(name), |spec, (field, value)| spec.set(field, value));
+    if faults.is_empty() {
+        return Ok(spec);
+    }
+    let rest = spec.create(&Peppers::none(), Timestamp::EPOCH).err().map(Error::from);
+    let rest = match rest {
+        Some(Error::InvalidRecord(record)) => Some(record),
+        _ => None,
+    };
+    Err(invalid_record(py, &record::joined(faults, rest)))
+}

@@ -1,0 +1,244 @@
+//! The right to make one call.
+
+use std::sync::OnceLock;
+
+use enclava_keys::Usage as CoreUsage;
+use enclava_keys::budget::PermitId;
+use enclava_keys::{Error, Permit as CorePermit};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+
+use crate::amounts::usage;
+use crate::arguments;
+use crate::errors::{Conflict, raised};
+use crate::gate::Gate;
+use crate::key::Key;
+use crate::settlement::{Settlement, Usage};
+use crate::stream::Stream;
+
+/// The right to make one call, with its estimate set aside.
+#[pyclass(frozen, weakref, module = "enclava_keys")]
+pub(crate) struct Permit {
+    // Dropped before the gate: the core that it was given by must not end with it.
+    core: Mutex<Option<CorePermit>>,
+    // What it was, once it was given up to a stream, to a name, or at the end of a `with`.
+    was: OnceLock<Box<Facts>>,
+    gate: Py<Gate>,
+}
+
+// What may be read of a permit whoever holds it.
+struct Facts {
+    id: PermitId,
+    key: std::sync::Arc<enclava_keys::Key>,
+    model: Option<String>,
+    max_tokens: Option<u64>,
+    estimate: CoreUsage,
+    view: bool,
+    degraded: bool,
+}
+
+impl Facts {
+    fn of(permit: &CorePermit) -> Self {
+        Self {
+            id: permit.id(),
+            key: std::sync::Arc::clone(permit.key()),
+            model: permit.model().map(str::to_owned),
+            max_tokens: permit.max_tokens(),
+            estimate: permit.estimate(),
+            view: permit.is_view(),
+            degraded: permit.is_degraded(),
+        }
+    }
+}
+
+impl Permit {
+    pub(crate) fn may_block(&self) -> bool {
+        self.gate.get().blocks
+    }
+
+    pub(crate) fn new(core: CorePermit, gate: Py<Gate>) -> Self {
+        Self { core: Mutex::new(Some(core)), was: OnceLock::new(), gate }
+    }
+
+    // Asks the permit, or what is known of it since it was given up.
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        here: impl FnOnce(&mut CorePermit) -> T + Send,
+        given_up: impl FnOnce(&Facts) -> T,
+    ) -> PyResult<T> {
+        let gate = self.gate.get();
+        let found = if gate.blocks {
+            gate.attend(py, || self.core.lock().as_mut().map(here))
+        } else {
+            self.core.lock_py_attached(py).as_mut().map(here)
+        };
+        match (found, self.was.get()) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some(facts)) => Ok(given_up(facts)),
+            (None, None) => Err(Conflict::new_err("this permit is gone")),
+        }
+    }
+
+    // Takes the permit out of the hands of whoever has this object. `None` if it was taken before.
+    fn give_up(&self, py: Python<'_>) -> Option<CorePermit> {
+        let mut core = self.core.lock_py_attached(py);
+        let permit = core.take()?;
+        let _ = self.was.set(Box::new(Facts::of(&permit)));
+        Some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(permit) = self.core.get_mut().take() {
+            Python::attach(|py| self.gate.get().let_go(py, permit));
+        }
+    }
+}
+
+#[pymethods]
+impl Permit {
+    #[getter]
+    fn id(&self, py: Python<'_>) -> PyResult<String> {
+        self.ask(py, |permit| permit.id().to_string(), |facts| facts.id.to_string())
+    }
+
+    #[getter]
+    fn key(&self, py: Python<'_>) -> PyResult<Key> {
+        let key = self.ask(
+            py,
+            |permit| std::sync::Arc::clone(permit.key()),
+            |facts| std::sync::Arc::clone(&facts.key),
+        )?;
+        Ok(Key::new(key, self.gate.get()))
+    }
+
+    #[getter]
+    fn model(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        self.ask(py, |permit| permit.model().map(str::to_owned), |facts| facts.model.clone())
+    }
+
+    #[getter]
+    fn max_tokens(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        self.ask(py, |permit| permit.max_tokens(), |facts| facts.max_tokens)
+    }
+
+    #[getter]
+    fn estimate(&self, py: Python<'_>) -> PyResult<Usage> {
+        self.ask(py, |permit| permit.estimate(), |facts| facts.estimate).map(Usage)
+    }
+
+    #[getter]
+    fn is_view(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, |permit| permit.is_view(), |facts| facts.view)
+    }
+
+    #[getter]
+    fn is_degraded(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, |permit| permit.is_degraded(), |facts| facts.degraded)
+    }
+
+    fn dispatched(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, CorePermit::dispatched, |_| ())
+    }
+
+    #[pyo3(signature = (usage = None, /, *, cost = None, tokens = None))]
+    fn progress(
+        &self,
+        py: Python<'_>,
+        usage: Option<&Bound<'_, Usage>>,
+        cost: Option<&Bound<'_, PyAny>>,
+        tokens: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let usage = Usage::stated(usage, cost, tokens)?;
+        self.ask(
+            py,
+            |permit| {
+                permit.progress(usage);
+                Ok(())
+            },
+            |_| Err(given_up()),
+        )?
+    }
+
+    #[pyo3(signature = (*, cost = None, tokens = None))]
+    fn extend(
+        &self,
+        py: Python<'_>,
+        cost: Option<&Bound<'_, PyAny>>,
+        tokens: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let more = usage(cost, tokens)?;
+        let given_up = || Error::Conflict("this permit was given up; it cannot be extended".to_owned());
+        self.ask(py, |permit| permit.extend(more), |_| Err(given_up()))?.map_err(|error| raised(py, error))
+    }
+
+    #[pyo3(signature = (usage = None, /, *, cost = None, tokens = None))]
+    fn settle(
+        &self,
+        py: Python<'_>,
+        usage: Option<&Bound<'_, Usage>>,
+        cost: Option<&Bound<'_, PyAny>>,
+        tokens: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Settlement> {
+        let usage = Usage::stated(usage, cost, tokens)?;
+        match self.ask(py, |permit| Ok(permit.settle(usage)), |facts| Err(facts.id.clone()))? {
+            Ok(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
+            Err(id) => self.gate.get().settle_by(py, &id, usage),
+        }
+    }
+
+    #[pyo3(signature = (body, /))]
+    fn settle_response(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Settlement> {
+        let body = arguments::body("response", body)?;
+        self.ask(py, |permit| Ok(permit.settle_response(&body)), |_| Err(given_up()))??
+            .map(Settlement)
+            .map_err(|error| raised(py, error))
+    }
+
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        match self.ask(py, |permit| Ok(permit.release()), |facts| Err(facts.id.clone()))? {
+            Ok(released) => released.map_err(|error| raised(py, error)),
+            Err(id) => self.gate.get().release_by(py, &id),
+        }
+    }
+
+    fn detach(&self, py: Python<'_>) -> PyResult<String> {
+        if let Some(permit) = self.give_up(py) {
+            // Disarms it; its name was noted.
+            permit.detach();
+        }
+        self.id(py)
+    }
+
+    fn stream(&self, py: Python<'_>) -> PyResult<Stream> {
+        let permit = self.give_up(py).ok_or_else(given_up)?;
+        Ok(Stream::new(permit.stream(), self.gate.clone_ref(py)))
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        let permit = self.give_up(py);
+        self.gate.get().let_go(py, permit);
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let model = self.model(py)?.into_pyobject(py)?.repr()?;
+        Ok(format!("Permit(id='{}', model={model})", self.id(py)?))
+    }
+}
+
+fn given_up() -> PyErr {
+    Conflict::new_err("this permit was given up; only its id is left of it")
+}

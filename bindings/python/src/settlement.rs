@@ -1,0 +1,104 @@
+//! What calls come to.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use enclava_keys::Usage as CoreUsage;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::amounts::{both, decimal, usage};
+use crate::errors::invalid;
+use crate::values;
+
+/// The cost and the tokens of one call.
+#[pyclass(frozen, eq, module = "enclava_keys")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage(pub(crate) CoreUsage);
+
+/// What a settled call came to.
+#[pyclass(frozen, eq, module = "enclava_keys")]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Settlement(pub(crate) enclava_keys::Settlement);
+
+impl Usage {
+    /// What a caller states: a usage, or cost and tokens. Nothing at all is not taken for nothing.
+    pub(crate) fn stated(
+        whole: Option<&Bound<'_, Self>>,
+        cost: Option<&Bound<'_, PyAny>>,
+        tokens: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<CoreUsage> {
+        match (whole, cost, tokens) {
+            (Some(whole), None, None) => Ok(whole.get().0),
+            (Some(_), _, _) => Err(both("a Usage or cost and tokens")),
+            (None, None, None) => {
+                Err(invalid("cost", "must be stated, or tokens, or both; 0 is what a free call costs"))
+            }
+            (None, _, _) => usage(cost, tokens),
+        }
+    }
+}
+
+#[pymethods]
+impl Usage {
+    #[new]
+    #[pyo3(signature = (cost = None, tokens = None))]
+    fn new(cost: Option<&Bound<'_, PyAny>>, tokens: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        usage(cost, tokens).map(Self)
+    }
+
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        decimal(py, self.0.cost)
+    }
+
+    #[getter]
+    fn tokens(&self) -> u64 {
+        self.0.tokens
+    }
+
+    fn __getnewargs__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        Ok((self.cost(py)?, self.0.tokens))
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.0.cost, self.0.tokens).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn __repr__(&self) -> String {
+        shown(self.0)
+    }
+}
+
+#[pymethods]
+impl Settlement {
+    #[getter]
+    fn usage(&self) -> Usage {
+        Usage(self.0.usage)
+    }
+
+    #[getter]
+    fn overrun(&self) -> Usage {
+        Usage(self.0.overrun)
+    }
+
+    #[getter]
+    fn late(&self) -> bool {
+        self.0.late
+    }
+
+    #[getter]
+    fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        values::alerts(py, &self.0.alerts)
+    }
+
+    fn __repr__(&self) -> String {
+        let late = if self.0.late { "True" } else { "False" };
+        format!("Settlement(usage={}, late={late}, alerts={})", shown(self.0.usage), self.0.alerts.len())
+    }
+}
+
+fn shown(usage: CoreUsage) -> String {
+    format!("Usage(cost=Decimal('{}'), tokens={})", usage.cost, usage.tokens)
+}

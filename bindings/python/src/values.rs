@@ -1,0 +1,135 @@
+//! Values that are told rarely, as the dataclasses of the package.
+
+use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Stats};
+use enclava_keys::{Alert, Denial as CoreDenial};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList};
+
+use crate::amounts::{amount, decimal_of};
+use crate::denial::Denial;
+use crate::gate::Callback;
+use crate::{json, times};
+
+const MODULE: &str = "enclava_keys.values";
+
+/// What would be decided, and why.
+#[pyclass(frozen, eq, module = "enclava_keys")]
+#[derive(Debug, PartialEq)]
+pub(crate) struct Decision(pub(crate) CoreDecision);
+
+#[pymethods]
+impl Decision {
+    fn __bool__(&self) -> bool {
+        self.0.is_allowed()
+    }
+
+    #[getter]
+    fn allowed(&self) -> bool {
+        self.0.is_allowed()
+    }
+
+    #[getter]
+    fn reason(&self) -> Option<&'static str> {
+        self.0.reason().map(enclava_keys::Reason::as_str)
+    }
+
+    #[getter]
+    fn status(&self) -> Option<u16> {
+        self.0.denial().map(CoreDenial::status)
+    }
+
+    #[getter]
+    fn denial(&self) -> Option<Denial> {
+        self.0.denial().cloned().map(Denial)
+    }
+
+    #[getter]
+    fn checks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        static CHECK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let class = CHECK.import(py, MODULE, "Check")?;
+        let checks = self.0.checks().iter().map(|check| {
+            let rule = serde_json::to_value(check.rule).unwrap_or_default();
+            class.call1((rule.as_str().unwrap_or_default(), check.passed, check.note.as_str()))
+        });
+        PyList::new(py, checks.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    fn explain(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        match self.reason() {
+            None => "Decision(allowed=True)".to_owned(),
+            Some(reason) => format!("Decision(allowed=False, reason='{reason}')"),
+        }
+    }
+}
+
+/// One fault of a record.
+pub(crate) fn fault<'py>(py: Python<'py>, path: &str, message: &str) -> PyResult<Bound<'py, PyAny>> {
+    static FAULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FAULT.import(py, MODULE, "Fault")?.call1((path, message))
+}
+
+/// Where the budgets of a key stand.
+pub(crate) fn balances<'py>(py: Python<'py>, balances: &Balances) -> PyResult<Bound<'py, PyAny>> {
+    static BALANCES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    BALANCES.import(py, MODULE, "Balances")?.call1((
+        balance(py, &balances.daily_spend)?,
+        balance(py, &balances.monthly_spend)?,
+        balance(py, &balances.daily_tokens)?,
+    ))
+}
+
+fn balance<'py>(py: Python<'py>, balance: &Balance) -> PyResult<Bound<'py, PyAny>> {
+    static BALANCE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    BALANCE.import(py, MODULE, "Balance")?.call1((
+        amount(py, balance.used)?,
+        amount(py, balance.held)?,
+        balance.limit.map(|limit| amount(py, limit)).transpose()?,
+        balance.remaining.map(|remaining| amount(py, remaining)).transpose()?,
+        times::datetime(py, balance.resets_at)?,
+    ))
+}
+
+/// What a gate counted.
+pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyAny>> {
+    static STATS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let counts = json::object(py, &serde_json::to_value(stats).unwrap_or_default())?;
+    STATS.import(py, MODULE, "Stats")?.call((), Some(counts.cast::<PyDict>()?))
+}
+
+/// Alerts, in order.
+pub(crate) fn alerts<'py>(py: Python<'py>, alerts: &[Alert]) -> PyResult<Bound<'py, PyList>> {
+    PyList::new(py, alerts.iter().map(|told| alert(py, told)).collect::<PyResult<Vec<_>>>()?)
+}
+
+fn alert<'py>(py: Python<'py>, alert: &Alert) -> PyResult<Bound<'py, PyAny>> {
+    static ALERT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    ALERT.import(py, MODULE, "Alert")?.call1((
+        alert.key_id.to_string(),
+        alert.key_name.as_str(),
+        alert.meter.as_str(),
+        decimal_of(py, &alert.threshold.to_string())?,
+        amount(py, alert.used)?,
+        amount(py, alert.limit)?,
+        times::datetime(py, alert.window_start)?,
+        times::datetime(py, alert.resets_at)?,
+    ))
+}
+
+/// Tells the callback of an alert, on the core's own thread. What it raises is reported as Python reports errors that
+/// nobody can catch.
+pub(crate) fn tell(callback: &Callback, told: &Alert) {
+    // None when the interpreter is on its way out.
+    Python::try_attach(|py| {
+        let callback = callback.lock().as_ref().map(|callback| callback.clone_ref(py));
+        let Some(callback) = callback else { return };
+        let outcome = alert(py, told).and_then(|alert| callback.call1(py, (alert,)));
+        if let Err(error) = outcome {
+            error.write_unraisable(py, Some(callback.bind(py)));
+        }
+    });
+}

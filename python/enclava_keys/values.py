@@ -1,0 +1,127 @@
+"""Values that the gate tells: balances, alerts, checks, counts, faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+__all__ = ["Alert", "Balance", "Balances", "Check", "Fault", "Meter", "Reason", "Stats"]
+
+Meter: TypeAlias = Literal["daily_spend", "monthly_spend", "daily_tokens"]
+"""The limits that are counted."""
+
+Reason: TypeAlias = Literal[
+    "missing_key",
+    "malformed_key",
+    "unknown_key",
+    "secret_retired",
+    "key_revoked",
+    "key_disabled",
+    "key_not_yet_valid",
+    "key_expired",
+    "ip_not_allowed",
+    "endpoint_not_allowed",
+    "purpose_not_allowed",
+    "model_missing",
+    "model_not_allowed",
+    "model_not_priced",
+    "rate_limited",
+    "daily_spend_exceeded",
+    "monthly_spend_exceeded",
+    "daily_tokens_exceeded",
+    "ledger_unavailable",
+    "internal_error",
+]
+"""Why a request is refused."""
+
+Unit = TypeVar("Unit", "Decimal", int)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a record."""
+
+    path: str
+    """Where, as a JSON pointer: `/allowed_models/0`. Empty for the record as a whole."""
+    message: str
+    """What, in words that follow the path: `must not be negative`. Never the value, which may be a secret."""
+
+    def __str__(self) -> str:
+        """Tell where and what."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A meter crossed its threshold in a window. Told exactly once."""
+
+    key_id: str
+    key_name: str
+    meter: Meter
+    threshold: Decimal
+    """The share of the limit that was reached: `Decimal("0.8")` is 80 %."""
+    used: Decimal | int
+    """US dollars as a `Decimal`, or tokens as an `int`, by the meter."""
+    limit: Decimal | int
+    window_start: datetime
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Balance(Generic[Unit]):
+    """Where one meter stands in its present window: US dollars as `Decimal`, or tokens as `int`."""
+
+    used: Unit
+    """Charged so far. It may be past the limit: facts are recorded whatever they are."""
+    held: Unit
+    """Set aside for calls in flight."""
+    limit: Unit | None
+    """`None` is no limit."""
+    remaining: Unit | None
+    """What the next call may be: the limit less what is used and held, at least zero; `None` is no limit."""
+    resets_at: datetime
+    """When the window ends and the meter starts from zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balances:
+    """Where the budgets of one key stand."""
+
+    daily_spend: Balance[Decimal]
+    monthly_spend: Balance[Decimal]
+    daily_tokens: Balance[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How a request fared with one rule."""
+
+    rule: Literal["key", "ip", "endpoint", "purpose", "model", "daily_spend", "monthly_spend", "daily_tokens"]
+    passed: bool
+    note: str
+    """What it compared, for the operator: it names no secret, but it names what the key may do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a gate counted since it was opened, for metrics."""
+
+    keys: int
+    admitted: int
+    denied: dict[Reason, int]
+    """Denials by reason; reasons never given are absent."""
+    settled: int
+    released: int
+    dropped: int
+    """Permits that nobody settled."""
+    lapsed: int
+    recorded: int
+    extended: int
+    overrun: int
+    """Calls that came to more than was set aside."""
+    alerts_lost: int
+    refresh_failures: int
