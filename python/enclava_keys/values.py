@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["Alert", "Balance", "Balances", "Check", "Fault", "Meter", "Reason", "Stats"]
+__all__ = ["Alert", "Balance", "Balances", "Check", "Event", "EventKind", "Fault", "Meter", "Reason", "Stats"]
 
 Meter: TypeAlias = Literal["daily_spend", "monthly_spend", "daily_tokens"]
 """The limits that are counted."""
@@ -71,6 +71,41 @@ class Alert:
     resets_at: datetime
 
 
+EventKind: TypeAlias = Literal[
+    "key_created",
+    "key_updated",
+    "key_rotated",
+    "key_disabled",
+    "key_enabled",
+    "key_revoked",
+    "key_deleted",
+    "store_changed",
+    "store_refused",
+    "store_unavailable",
+    "store_recovered",
+    "ledger_unavailable",
+    "admitted_degraded",
+    "hold_lapsed",
+    "estimate_overrun",
+]
+"""What happened. New kinds may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that an operator should be able to find out about later. None holds a secret."""
+
+    at: datetime
+    """When it happened, by the gate's clock."""
+    kind: EventKind
+    key_id: str | None
+    """Whose key, where it is about one."""
+    note: str
+    """What more there is to say, for people. Often empty."""
+    times: int
+    """How often it happened, from 1; `at` is the first time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Balance(Generic[Unit]):
     """Where one meter stands in its present window: US dollars as `Decimal`, or tokens as `int`."""
@@ -124,4 +159,7 @@ class Stats:
     overrun: int
     """Calls that came to more than was set aside."""
     alerts_lost: int
+    """Alerts that a full queue pushed out."""
+    events_lost: int
+    """Events that a full queue pushed out."""
     refresh_failures: int

@@ -48,12 +48,16 @@ fn exception(py: Python<'_>, error: Error) -> PyErr {
     }
 }
 
-/// The exception for a denial. A request id that stands for another request is the gateway's own mistake.
+/// The exception for a denial. An argument out of bounds, or a request id that stands for another request, is the
+/// gateway's own mistake.
 pub(crate) fn denied(py: Python<'_>, denial: CoreDenial) -> PyErr {
     caused(py, denial_of(py, denial))
 }
 
 fn denial_of(py: Python<'_>, denial: CoreDenial) -> PyErr {
+    if let Some((field, message)) = denial.invalid_argument() {
+        return invalid(field, message);
+    }
     if denial.is_conflict() {
         return Conflict::new_err(denial.message());
     }

@@ -271,6 +271,12 @@ impl Gate {
         values::alerts(py, &taken)
     }
 
+    #[pyo3(signature = (most = None))]
+    fn take_events<'py>(&self, py: Python<'py>, most: Option<usize>) -> PyResult<Bound<'py, PyList>> {
+        let taken = self.open_core()?.take_events(most.unwrap_or(usize::MAX));
+        values::events(py, &taken)
+    }
+
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         values::stats(py, &self.open_core()?.stats())
     }
