@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from enclava_keys import Conflict, Gate
+from enclava_keys import Conflict, Gate, Usage
 from enclava_keys.console import admin_token
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 SECRET = re.compile(r"^[a-z_]+_[0-9a-f]{32}$")
 XSS = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+
+
+@dataclass
+class Kept:
+    """A tally as a ledger keeps it."""
+
+    day: datetime
+    calls: int
+    usage: Usage
 
 
 @pytest.fixture(scope="module")
@@ -296,6 +306,42 @@ def test_the_bars_follow_the_calls(page: Page, live: Gate) -> None:
     expect(page.locator(".bar[data-meter=daily_spend]")).to_have_class(re.compile("near"))
     expect(page.locator(".bar[data-meter=daily_spend]")).to_contain_text("$1.50 left")
     expect(page.get_by_role("region", name="Spend")).to_contain_text("Past days cannot be shown")
+
+
+def test_past_days_are_drawn(browser: Browser, live: Gate) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    made = live.create_key("k", daily_spend_limit=20)
+    live.record(made.key.id, cost="1.25")
+
+    def history(_key_id: str, _days: int) -> list[Kept]:
+        return [Kept(today - timedelta(days=age), 1, Usage(cost)) for age, cost in [(3, "10"), (1, "0.5")]]
+
+    app = Starlette(routes=[Mount("/", console(live, history))])
+    with listening(app) as url, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{url}/console/")
+        page.get_by_label("Admin token").fill(admin_token(JWT_SECRET))
+        page.keyboard.press("Enter")
+        show(page, "k")
+        spend = page.get_by_role("region", name="Spend")
+        drawn = "Spend a day over the last 14 days: $11.75 in all, $10.00 at most."
+        expect(spend.get_by_role("img", name=drawn)).to_be_visible()
+        amounts = spend.get_by_role("cell").all_inner_texts()
+        assert amounts == ["$0.00"] * 10 + ["$10.00", "$0.00", "$0.50", "$1.25"]
+        expect(spend).to_contain_text("Daily limit $20.00")
+
+
+def test_many_keys_are_shown_by_and_by(page: Page, live: Gate) -> None:
+    for number in range(205):
+        live.create_key(f"key-{number}", tags=["odd" if number % 2 else "even"])
+    expect(page.locator(".key")).to_have_count(200)
+    press(page, "Show more keys")
+    expect(page.locator(".key")).to_have_count(205)
+    page.get_by_label("Filter keys").fill("key-20 odd")
+    expect(page.get_by_text("2 of 205 keys")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has=page.get_by_role("link"))).to_have_count(2)
+    page.get_by_label("Filter keys").fill("nothing like this")
+    expect(page.get_by_text("No key matches.")).to_be_visible()
 
 
 def test_what_people_typed_stays_text(page: Page, live: Gate) -> None:

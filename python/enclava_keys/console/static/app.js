@@ -104,19 +104,36 @@ async function refresh() {
 function trouble(failure, shown) {
   if (failure.status === 401) return;
   if (failure.status === 404) {
-    shown.element.replaceChildren(message("There is no such key", "It may have been deleted.", h("a", { class: "button", href: "#/" }, "Back to API Keys")));
+    shown.element.replaceChildren(message(
+      "There is no such key",
+      "It may have been deleted.",
+      h("a", { class: "button", href: "#/" }, "Back to API Keys"),
+    ));
     view = null;
     return;
   }
   if (shown.element.querySelector(".skeleton")) {
-    shown.element.querySelector(".skeleton").replaceWith(message("The keys cannot be shown", explain(failure), button("Try again", () => route())));
+    shown.element.querySelector(".skeleton").replaceWith(message(
+      "The keys cannot be shown",
+      explain(failure),
+      button("Try again", () => route()),
+    ));
   }
-  offline.textContent = failure.status === 0 ? "No connection to the server. Trying again…" : `Not up to date: ${failure.message}. Trying again…`;
+  offline.textContent = failure.status === 0
+    ? "No connection to the server. Trying again…"
+    : `Not up to date: ${failure.message}. Trying again…`;
   offline.hidden = false;
 }
 
 function message(title, text, action) {
-  return h("div", { class: "empty" }, h("div", { class: "disc" }, icon("alert")), h("h2", {}, title), h("p", {}, text), action);
+  return h(
+    "div",
+    { class: "empty" },
+    h("div", { class: "disc" }, icon("alert")),
+    h("h2", {}, title),
+    h("p", {}, text),
+    action,
+  );
 }
 
 function signIn(reason = "") {
@@ -128,7 +145,10 @@ function signIn(reason = "") {
   showSession();
   offline.hidden = true;
   const fault = h("p", { class: "fault", role: "alert", id: "sign-in-fault" }, reason);
-  const input = h("input", { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-help sign-in-fault" });
+  const input = h(
+    "input",
+    { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-help sign-in-fault" },
+  );
   main.replaceChildren(
     h(
       "form",
@@ -140,7 +160,9 @@ function signIn(reason = "") {
           const token = input.value.trim();
           // What is no token cannot even be sent.
           if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
-            fault.textContent = token ? "This is not a token: it looks like eyJ….eyJ….…, in three parts." : "Paste your admin token.";
+            fault.textContent = token
+              ? "This is not a token: it looks like eyJ….eyJ….…, in three parts."
+              : "Paste your admin token.";
             input.focus();
             return;
           }
@@ -157,7 +179,17 @@ function signIn(reason = "") {
       },
       h("div", { class: "disc" }, icon("key")),
       h("h1", { tabindex: "-1" }, "Sign in to API Keys"),
-      h("div", { class: "field" }, h("label", { for: "token" }, "Admin token"), input, h("p", { class: "help", id: "token-help" }, "The JWT that your gateway gives its admins. It stays in this tab and is forgotten when you close it.")),
+      h(
+        "div",
+        { class: "field" },
+        h("label", { for: "token" }, "Admin token"),
+        input,
+        h(
+          "p",
+          { class: "help", id: "token-help" },
+          "The JWT that your gateway gives its admins. It stays in this tab and is forgotten when you close it.",
+        ),
+      ),
       fault,
       button("Sign in", null, { kind: "primary", type: "submit" }),
     ),
@@ -172,7 +204,15 @@ function showSession() {
   if (!session.token) return;
   const { sub, exp } = session.claims;
   const ends = exp ? h("span", { class: "help" }, `${until(exp * 1000)} left`) : null;
-  place.replaceChildren(h("p", {}, h("span", {}, sub ?? "admin"), ends), button("Sign out", () => { signIn(); tell("Signed out"); }, { kind: "quiet" }));
+  place.replaceChildren(
+    h("p", {}, h("span", {}, sub ?? "admin"), ends),
+    button("Sign out", () => signOut(), { kind: "quiet" }),
+  );
+}
+
+function signOut() {
+  signIn();
+  tell("Signed out");
 }
 
 function closeDialogs() {

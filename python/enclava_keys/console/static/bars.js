@@ -34,14 +34,21 @@ function bar(meter, balance, { threshold, timeZone, full }) {
     track.append(mark);
   }
   const spoken = [
-    limit === null ? `${meter.show(balance.used)} used, no limit` : `${meter.show(balance.used)} of ${meter.show(balance.limit)} used`,
+    limit === null
+      ? `${meter.show(balance.used)} used, no limit`
+      : `${meter.show(balance.used)} of ${meter.show(balance.limit)} used`,
     held ? `${meter.show(balance.held)} set aside for calls in flight` : null,
     `resets in ${until(balance.resets_at)}`,
   ];
   return h(
     "div",
     { class: `bar ${level(used, limit, threshold)}`, "data-meter": meter.name },
-    h("div", { class: "head" }, h("span", { class: "label" }, meter.label), h("span", { class: "amounts" }, amount, most)),
+    h(
+      "div",
+      { class: "head" },
+      h("span", { class: "label" }, meter.label),
+      h("span", { class: "amounts" }, amount, most),
+    ),
     h(
       "div",
       {

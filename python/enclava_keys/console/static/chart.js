@@ -4,7 +4,7 @@ import { h, svg } from "./dom.js";
 import { dayIn, money } from "./format.js";
 
 const DAYS = 14;
-const [WIDEST, HEIGHT, FLOOR, TOP] = [860, 176, 150, 24];
+const [WIDEST, HEIGHT, FLOOR, TOP] = [1100, 176, 150, 24];
 // Narrower than this, every second day has its number.
 const ROOMY = 420;
 
@@ -50,7 +50,8 @@ function column(day, { x, step, scale, labelled }) {
   const width = step * 0.56;
   group.append(svg("rect", { class: "column", x: middle - width / 2, y: FLOOR - height, width, height, rx: 3 }));
   const label = day.today ? "Today" : String(Number(day.date.slice(8)));
-  if (labelled) group.append(svg("text", { x: middle, y: FLOOR + 19 }, label));
+  const place = day.today ? { x: x + step, class: "end" } : { x: middle };
+  if (labelled) group.append(svg("text", { ...place, y: FLOOR + 19 }, label));
   return group;
 }
 
@@ -90,7 +91,15 @@ function thisMonth(usage) {
     "div",
     {},
     strip,
-    h("dl", { class: "legend" }, parts.map(([label, spend, kind]) => h("div", { class: kind }, h("dt", {}, label), h("dd", {}, money(spend))))),
-    h("p", { class: "facts" }, "Past days cannot be shown: this ledger keeps the totals of today and of this month, and no history."),
+    h(
+      "dl",
+      { class: "legend" },
+      parts.map(([label, spend, kind]) => h("div", { class: kind }, h("dt", {}, label), h("dd", {}, money(spend)))),
+    ),
+    h(
+      "p",
+      { class: "facts" },
+      "Past days cannot be shown: this ledger keeps the totals of today and of this month, and no history.",
+    ),
   );
 }

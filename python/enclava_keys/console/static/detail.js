@@ -19,7 +19,11 @@ const OVERLAPS = [
 
 /** The page of one key. `changed` gets it whenever it did, `gone` is called when it is deleted. */
 export function detail({ changed, gone }) {
-  const element = h("div", { class: "detail" }, h("div", { class: "skeleton", role: "status", "aria-label": "Loading the key" }, h("div"), h("div")));
+  const element = h(
+    "div",
+    { class: "detail" },
+    h("div", { class: "skeleton", role: "status", "aria-label": "Loading the key" }, h("div"), h("div")),
+  );
   const balances = h("div");
   const history = h("div");
   let told = "";
@@ -43,14 +47,24 @@ export function detail({ changed, gone }) {
     const actions = [
       button("Edit", () => editKey(key, (now) => done(now, "Changes saved"))),
       revoked ? null : button("Rotate", () => rotate(key)),
-      revoked ? null : key.enabled ? button("Disable", () => turn(key, "disable", "Key disabled")) : button("Enable", () => turn(key, "enable", "Key enabled")),
+      revoked
+        ? null
+        : key.enabled
+          ? button("Disable", () => turn(key, "disable", "Key disabled"))
+          : button("Enable", () => turn(key, "enable", "Key enabled")),
     ];
     return [
       h("a", { class: "back", href: "#/" }, icon("back"), "API Keys"),
       h(
         "div",
         { class: "page-head" },
-        h("div", {}, h("h1", { tabindex: "-1" }, key.name), h("p", { class: "lead" }, badge(key.state), h("code", {}, key.hint ?? "no hint")), key.description ? h("p", { class: "lead" }, key.description) : null),
+        h(
+          "div",
+          {},
+          h("h1", { tabindex: "-1" }, key.name),
+          h("p", { class: "lead" }, badge(key.state), h("code", {}, key.hint ?? "no hint")),
+          key.description ? h("p", { class: "lead" }, key.description) : null,
+        ),
         h("div", { class: "actions" }, actions),
       ),
       card("Usage", balances),
@@ -62,14 +76,29 @@ export function detail({ changed, gone }) {
   }
 
   function danger(key, revoked) {
-    const stop = h("div", { class: "row" }, h("p", {}, h("strong", {}, "Revoke"), " Stops the key for good. Its record and its usage stay to be seen."), button("Revoke", () => revoke(key), { kind: "danger" }));
-    const remove = h("div", { class: "row" }, h("p", {}, h("strong", {}, "Delete"), " Removes the key, its record and its budgets."), button("Delete", () => remove_(key), { kind: "danger" }));
+    const stop = h(
+      "div",
+      { class: "row" },
+      h("p", {}, h("strong", {}, "Revoke"), " Stops the key for good. Its record and its usage stay to be seen."),
+      button("Revoke", () => revoke(key), { kind: "danger" }),
+    );
+    const remove = h(
+      "div",
+      { class: "row" },
+      h("p", {}, h("strong", {}, "Delete"), " Removes the key, its record and its budgets."),
+      button("Delete", () => discard(key), { kind: "danger" }),
+    );
     return card("Danger zone", h("div", { class: "danger" }, revoked ? null : stop, remove));
   }
 
   function rotate(key) {
     const options = OVERLAPS.map(([seconds, label, help], place) =>
-      h("label", { class: "option" }, h("input", { type: "radio", name: "overlap", value: seconds, checked: place === 0 }), h("span", {}, h("strong", {}, label), h("span", { class: "help" }, help))),
+      h(
+        "label",
+        { class: "option" },
+        h("input", { type: "radio", name: "overlap", value: seconds, checked: place === 0 }),
+        h("span", {}, h("strong", {}, label), h("span", { class: "help" }, help)),
+      ),
     );
     let made;
     ask({
@@ -103,7 +132,7 @@ export function detail({ changed, gone }) {
     });
   }
 
-  function remove_(key) {
+  function discard(key) {
     ask({
       title: `Delete ${key.name}?`,
       text: ["The key, its settings and its budgets are removed. This cannot be undone."],
@@ -130,9 +159,18 @@ function card(title, content) {
 }
 
 function settings(key) {
-  const rows = FIELDS.filter((field) => !["name", "description"].includes(field.name)).map((field) => [field.label, shown(field, key)]);
-  rows.push(["Id", h("code", {}, key.id)], ["Created", dateTime(key.created_at)], ["Changed", dateTime(key.updated_at)]);
-  return h("dl", { class: "settings" }, rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))));
+  const rows = FIELDS.filter((field) => !["name", "description"].includes(field.name))
+    .map((field) => [field.label, shown(field, key)]);
+  rows.push(
+    ["Id", h("code", {}, key.id)],
+    ["Created", dateTime(key.created_at)],
+    ["Changed", dateTime(key.updated_at)],
+  );
+  return h(
+    "dl",
+    { class: "settings" },
+    rows.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
+  );
 }
 
 function shown(field, key) {
@@ -167,6 +205,10 @@ function none(text) {
 
 function secrets(key) {
   const live = key.secrets.filter((secret) => secret.retires_at === null || new Date(secret.retires_at) > Date.now());
-  const rows = live.map((secret) => h("li", {}, h("code", {}, secret.hint ?? "no hint"), h("span", { class: "help" }, `created ${dateTime(secret.created_at)}${secret.retires_at ? `, stops ${dateTime(secret.retires_at)}` : ""}`)));
+  const rows = live.map((secret) => {
+    const ends = secret.retires_at ? `, stops ${dateTime(secret.retires_at)}` : "";
+    const times = h("span", { class: "help" }, `created ${dateTime(secret.created_at)}${ends}`);
+    return h("li", {}, h("code", {}, secret.hint ?? "no hint"), times);
+  });
   return h("ul", { class: "secrets", role: "list" }, rows);
 }

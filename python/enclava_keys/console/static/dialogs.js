@@ -7,7 +7,11 @@ export function open(title, content, { stubborn = false, wide = false, onclose }
   const heading = newId();
   const closer = stubborn
     ? null
-    : h("button", { type: "button", class: "button quiet round", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"));
+    : h(
+      "button",
+      { type: "button", class: "button quiet round", "aria-label": "Close", onclick: () => dialog.close() },
+      icon("close"),
+    );
   const dialog = h(
     "dialog",
     {
@@ -34,7 +38,17 @@ export function open(title, content, { stubborn = false, wide = false, onclose }
 export function showSecret(title, made) {
   const copied = h("span", { role: "status", class: "copied" });
   const label = newId();
-  const field = h("input", { class: "secret", readonly: true, "aria-labelledby": label, spellcheck: "false", ".value": made.api_key, onfocus: () => field.select() });
+  const field = h(
+    "input",
+    {
+      class: "secret",
+      readonly: true,
+      "aria-labelledby": label,
+      spellcheck: "false",
+      ".value": made.api_key,
+      onfocus: () => field.select(),
+    },
+  );
   const copy = button("Copy", () => copyText(field, copied), { kind: "primary", symbol: "copy" });
   const dialog = open(
     title,
@@ -44,7 +58,12 @@ export function showSecret(title, made) {
       h("p", { id: label }, "Your API key for ", h("strong", {}, made.key.name)),
       h("div", { class: "copy" }, field, copy),
       copied,
-      h("p", { class: "notice warning" }, icon("alert"), h("span", {}, h("strong", {}, "Important:"), " Copy the API key immediately - you won't see it again!")),
+      h(
+        "p",
+        { class: "notice warning" },
+        icon("alert"),
+        h("span", {}, h("strong", {}, "Important:"), " Copy the API key immediately - you won't see it again!"),
+      ),
       h("div", { class: "actions" }, button("Done", () => dialog.close())),
     ),
     {
@@ -59,7 +78,7 @@ export function showSecret(title, made) {
   copy.focus();
 }
 
-/** Asks before something is done. `typed` has to be typed in first. `act` may fail: its message is shown, and nothing closes. */
+/** Asks before something is done. `typed` has to be typed in first. Where `act` fails, its message is shown instead. */
 export function ask({ title, text, action, kind = "primary", typed, extra, act }) {
   const fault = h("p", { class: "fault", role: "alert", hidden: true });
   const go = button(action, null, { kind, type: "submit", disabled: typed !== undefined });
@@ -68,7 +87,15 @@ export function ask({ title, text, action, kind = "primary", typed, extra, act }
     "div",
     { class: "field" },
     h("label", { for: id }, "Type ", h("strong", {}, typed), " to confirm"),
-    h("input", { id, autocomplete: "off", spellcheck: "false", oninput: (event) => { go.disabled = event.target.value.trim() !== typed.trim(); } }),
+    h(
+      "input",
+      {
+        id,
+        autocomplete: "off",
+        spellcheck: "false",
+        oninput: (event) => { go.disabled = event.target.value.trim() !== typed.trim(); },
+      },
+    ),
   );
   const form = h(
     "form",
@@ -101,7 +128,9 @@ export function ask({ title, text, action, kind = "primary", typed, extra, act }
 /** What went wrong, as a sentence. */
 export function explain(failure) {
   if (failure.status === 0) return "The server cannot be reached. Nothing was lost: try again.";
-  if (failure.status === 412) return "Somebody else changed this key meanwhile. Close this, look at the key again, and repeat your change.";
+  if (failure.status === 412) {
+    return "Somebody else changed this key meanwhile. Look at it again, and repeat your change.";
+  }
   const text = failure.message || "something went wrong";
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

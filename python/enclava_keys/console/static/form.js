@@ -48,10 +48,13 @@ export function editKey(key, done) {
 }
 
 function askToWiden(failure, act) {
-  const named = FIELDS.filter((field) => failure.message.includes(field.name)).map((field) => field.label);
+  const words = failure.message.match(/\w+/g);
+  const named = FIELDS.filter((field) => words.includes(field.name)).map((field) => field.label);
   ask({
     title: "Allow more than before?",
-    text: [`This change loosens ${named.join(", ") || "the key"}: requests that were refused until now could be admitted.`],
+    text: [
+      `This change loosens ${named.join(", ") || "the key"}: requests that were refused until now could be admitted.`,
+    ],
     action: "Allow and save",
     act,
   });
@@ -91,18 +94,18 @@ function build({ key, action, submit }) {
 
 function section(group, key, controls) {
   const fields = group.fields.map((field) => {
-    const control = build1(field, key);
-    controls.push(control);
-    return control.element;
+    const made = control(field, key);
+    controls.push(made);
+    return made.element;
   });
   const grid = h("div", { class: group.columns ? "fields two" : "fields" }, fields);
   const note = group.note ? h("p", { class: "help" }, group.note) : null;
   if (!group.folded) return h("fieldset", {}, h("legend", {}, group.title), grid, note);
-  const set = group.fields.some((field) => key && field.read(key[field.name]) !== "" && !(field.zones && key[field.name] === "UTC"));
+  const set = key && group.fields.some((field) => !["", "UTC"].includes(field.read(key[field.name])));
   return h("details", { open: set }, h("summary", {}, group.title), grid);
 }
 
-function build1(field, key) {
+function control(field, key) {
   const [id, help, fault] = [newId(), newId(), newId()];
   const before = key ? field.read(key[field.name]) : "";
   const input = h(field.rows || field.list ? "textarea" : "input", {
@@ -126,10 +129,10 @@ function build1(field, key) {
   };
   input.addEventListener("input", refresh);
   // Return ends a form, also where it could begin a second line.
-  if (field.list) input.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); input.form.requestSubmit(); } });
+  if (field.list) input.addEventListener("keydown", submitOnEnter);
   refresh();
-  const control = { field, input, before, message, value: () => field.write(input.value) };
-  control.element = h(
+  const made = { field, input, before, message, value: () => field.write(input.value) };
+  made.element = h(
     "div",
     { class: "field", "data-field": field.name },
     h("label", { for: id }, field.label, field.required ? h("span", { class: "required" }, " required") : null),
@@ -140,7 +143,13 @@ function build1(field, key) {
     message,
     field.zones ? zones(input) : null,
   );
-  return control;
+  return made;
+}
+
+function submitOnEnter(event) {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
 }
 
 function examples(field, input) {
@@ -148,8 +157,16 @@ function examples(field, input) {
     input.value = text;
     input.focus();
   };
-  const choices = field.examples.map(([text, purpose]) => h("button", { type: "button", class: "chip", title: purpose, "aria-label": `${text}, for: ${purpose}`, onclick: () => use(text) }, text));
-  return h("div", { class: "examples", role: "group", "aria-label": "Naming examples" }, h("span", { class: "help" }, "For example"), choices);
+  const choices = field.examples.map(([text, purpose]) => {
+    const told = { title: purpose, "aria-label": `${text}, for: ${purpose}` };
+    return h("button", { type: "button", class: "chip", ...told, onclick: () => use(text) }, text);
+  });
+  return h(
+    "div",
+    { class: "examples", role: "group", "aria-label": "Naming examples" },
+    h("span", { class: "help" }, "For example"),
+    choices,
+  );
 }
 
 function zones(input) {
@@ -182,7 +199,9 @@ function mark(controls, general, failure) {
   }
   const wrong = controls.filter(({ input }) => input.getAttribute("aria-invalid"));
   if (wrong.length) {
-    loose.unshift(wrong.length === 1 ? "One field needs your attention." : `${wrong.length} fields need your attention.`);
+    loose.unshift(
+      wrong.length === 1 ? "One field needs your attention." : `${wrong.length} fields need your attention.`,
+    );
     const folded = wrong[0].input.closest("details");
     if (folded) folded.open = true;
     wrong[0].input.focus();

@@ -3,7 +3,13 @@
 import { bars } from "./bars.js";
 import { button, h, icon } from "./dom.js";
 
-const STATES = { active: "Active", disabled: "Disabled", revoked: "Revoked", expired: "Expired", not_yet_valid: "Not yet valid" };
+const STATES = {
+  active: "Active",
+  disabled: "Disabled",
+  revoked: "Revoked",
+  expired: "Expired",
+  not_yet_valid: "Not yet valid",
+};
 
 export function badge(state) {
   return h("span", { class: `badge ${state}` }, STATES[state] ?? state);
@@ -15,7 +21,14 @@ export function list({ create, loadMore }) {
   const items = h("ul", { class: "keys", role: "list" });
   const count = h("p", { class: "count", role: "status" });
   const nothing = h("p", { class: "empty-filter", hidden: true }, "No key matches.");
-  const filter = h("input", { type: "search", placeholder: "Filter by name, hint, model or tag", "aria-label": "Filter keys", autocomplete: "off", spellcheck: "false", oninput: () => apply() });
+  const filter = h("input", {
+    type: "search",
+    placeholder: "Filter by name, hint, model or tag",
+    "aria-label": "Filter keys",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => apply(),
+  });
   const more = button("Show more keys", () => loadMore());
   const tools = h("div", { class: "tools" }, h("div", { class: "search" }, icon("search"), filter), count);
   const content = h("div", {}, skeleton());
@@ -25,7 +38,12 @@ export function list({ create, loadMore }) {
     h(
       "div",
       { class: "page-head" },
-      h("div", {}, h("h1", { tabindex: "-1" }, "API Keys"), h("p", { class: "lead" }, "API keys are required to access Enclava's public API endpoints.")),
+      h(
+        "div",
+        {},
+        h("h1", { tabindex: "-1" }, "API Keys"),
+        h("p", { class: "lead" }, "API keys are required to access Enclava's public API endpoints."),
+      ),
       button("Create API Key", create, { kind: "primary", symbol: "plus" }),
     ),
     content,
@@ -35,16 +53,20 @@ export function list({ create, loadMore }) {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const { key, row } of rows.values()) {
-      const text = [key.name, key.description, key.hint, key.id, key.state, key.purpose, ...key.allowed_models, ...key.tags].join(" ").toLowerCase();
+      const { name, description, hint, id, state, purpose, allowed_models, tags } = key;
+      const told = [name, description, hint, id, state, purpose, ...allowed_models, ...tags];
+      const text = told.join(" ").toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
       shown += row.hidden ? 0 : 1;
     }
     nothing.hidden = shown > 0;
-    count.textContent = words.length ? `${shown} of ${rows.size} keys` : `${rows.size} ${rows.size === 1 ? "key" : "keys"}`;
+    count.textContent = words.length
+      ? `${shown} of ${rows.size} keys`
+      : `${rows.size} ${rows.size === 1 ? "key" : "keys"}`;
   }
 
   function update(keys, hasMore) {
-    const sorted = [...keys].sort((one, other) => other.created_at.localeCompare(one.created_at) || other.id.localeCompare(one.id));
+    const sorted = [...keys].sort(newestFirst);
     const gone = new Set(rows.keys());
     sorted.forEach((key, place) => {
       gone.delete(key.id);
@@ -62,20 +84,28 @@ export function list({ create, loadMore }) {
       rows.delete(id);
     }
     const shown = sorted.length ? [tools, items, nothing, ...(hasMore ? [more] : [])] : [empty(create)];
-    if (shown.some((part, place) => part !== content.children[place]) && (sorted.length || !content.querySelector(".empty"))) {
-      content.replaceChildren(...shown);
-    }
+    const same = sorted.length
+      ? shown.length === content.children.length && shown.every((part, place) => part === content.children[place])
+      : content.querySelector(".empty");
+    if (!same) content.replaceChildren(...shown);
     apply();
   }
 
   return { element, update };
 }
 
+function newestFirst(one, other) {
+  return other.created_at.localeCompare(one.created_at) || other.id.localeCompare(one.id);
+}
+
 function describe(row, key) {
   const link = row.querySelector("a") ?? h("a", { href: `#/keys/${encodeURIComponent(key.id)}` });
   if (link.textContent !== key.name) link.textContent = key.name;
   const name = row.querySelector(".who") ?? h("div", { class: "who" }, h("h2", {}, link), h("p", {}));
-  name.lastChild.replaceChildren(h("code", {}, key.hint ?? "no hint"), key.description ? h("span", {}, key.description) : "");
+  name.lastChild.replaceChildren(
+    h("code", {}, key.hint ?? "no hint"),
+    key.description ? h("span", {}, key.description) : "",
+  );
   const rest = [h("div", { class: "state" }, badge(key.state)), models(key), usage(key), icon("forward")];
   if (name.parentNode !== row) row.append(name);
   while (name.nextSibling) name.nextSibling.remove();
@@ -87,7 +117,9 @@ function usage(key) {
 }
 
 export function models(key) {
-  if (!key.allowed_models.length) return h("p", { class: "models all" }, key.denied_models.length ? "All models but some" : "All models");
+  if (!key.allowed_models.length) {
+    return h("p", { class: "models all" }, key.denied_models.length ? "All models but some" : "All models");
+  }
   const [first, second, ...others] = key.allowed_models;
   const shown = [first, second].filter(Boolean).map((model) => h("li", { class: "chip", title: model }, model));
   if (others.length) shown.push(h("li", { class: "chip more", title: others.join(", ") }, `+${others.length}`));
