@@ -80,6 +80,8 @@ fn broken_files_are_rejected() {
         (file(r#"{"do": "verify", "secret": "k"}"#), "missing field `expect`"),
         (file(r#"{"do": "stream", "permit": "p", "chunks": []}"#), "needs expect"),
         (file(r#"{"do": "clock"}"#), "needs advance_seconds or set"),
+        (file(r#"{"do": "gate", "name": "other"}"#), "a case says shared"),
+        (file(r#"{"do": "outage", "of": "clock", "on": true}"#), "unknown variant `clock`"),
         (file(r#"{"do": "verify", "secret": "k", "expect": {"okay": {}}}"#), "unknown variant `okay`"),
         (file(r#"{"do": "verify", "secret": "k", "expect": {"ok": {"kay": 1}}}"#), "unknown field `kay`"),
         (
