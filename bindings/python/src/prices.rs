@@ -45,6 +45,12 @@ impl PriceBook {
         self.0.len()
     }
 
+    fn __or__(&self, other: &Bound<'_, Self>) -> Self {
+        let mut book = self.0.clone();
+        book.extend(other.get().0.clone());
+        Self(book)
+    }
+
     fn __contains__(&self, model: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.0.get(text("model", model)?).is_some())
     }
