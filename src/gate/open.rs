@@ -71,7 +71,8 @@ impl Builder {
         Self { clock, ..self }
     }
 
-    /// Keeps key records in `store`, whatever the URL says.
+    /// Keeps key records in `store`, whatever the URL says. Several gates may be given one store: keep a clone of the `Arc`
+    /// until the last of them is open.
     pub fn store(self, store: Arc<dyn Store>) -> Self {
         Self { store: Some(store), ..self }
     }
