@@ -3,6 +3,7 @@
 mod amounts;
 mod arguments;
 mod asynchronous;
+mod calls;
 mod clock;
 mod denial;
 mod errors;
