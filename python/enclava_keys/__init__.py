@@ -29,7 +29,7 @@ from enclava_keys.errors import (
     LedgerError,
     NotFound,
 )
-from enclava_keys.values import Alert, Balance, Balances, Check, Fault, Meter, Reason, Stats
+from enclava_keys.values import Alert, Balance, Balances, Check, Event, Fault, Meter, Reason, Stats
 
 __all__ = [
     "Alert",
@@ -42,6 +42,7 @@ __all__ = [
     "Denial",
     "Denied",
     "EnclavaError",
+    "Event",
     "Fault",
     "Gate",
     "InvalidRecord",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, final
 from enclava_keys.arguments import Amount, Body, Ip, KeyChanges, KeyFields, Seconds, Time
 from enclava_keys.ledger import Ledger, Phase, RowKey
 from enclava_keys.store import Store
-from enclava_keys.values import Alert, Balances, Check, Reason, Stats
+from enclava_keys.values import Alert, Balances, Check, Event, Reason, Stats
 
 __all__ = [
     "Change",
@@ -96,8 +96,8 @@ class Gate:
     def blocks(self) -> bool:
         """Whether calls may block, so that an event loop should await their `_async` twins."""
     def close(self) -> None:
-        """Flush, and admit nothing from now on. What was admitted may still be settled. Closing again does
-        nothing; a gate that nobody closed is closed when the process ends.
+        """Flush, and admit nothing from now on. What was admitted may still be settled. Closing again does nothing; a gate
+        that nobody closed is closed when the process ends.
         """
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -221,6 +221,10 @@ class Gate:
         """
     def take_alerts(self, most: int | None = None) -> list[Alert]:
         """Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept."""
+    def take_events(self, most: int | None = None) -> list[Event]:
+        """Take at most `most` events that nobody took yet, oldest first: what happened to keys, the store and the ledger. The
+        last 1024 are kept.
+        """
     def stats(self) -> Stats:
         """Tell what this gate counted since it was opened."""
     def set_prices(self, prices: PriceBook | dict[str, Any], /) -> None:
@@ -562,6 +566,12 @@ class Key:
     @property
     def prefix(self) -> str:
         """What its secrets start with."""
+    @property
+    def secret_format(self) -> Literal["hex", "base62", "checked", "checked_base62"]:
+        """How its secrets are written: those that a rotation makes, too."""
+    @property
+    def hint_style(self) -> Literal["ends", "last4", "none"]:
+        """How much of its secrets their hints show."""
     @property
     def hint(self) -> str | None:
         """What may be shown of its newest secret, if anything."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["Alert", "Balance", "Balances", "Check", "Fault", "Meter", "Reason", "Stats"]
+__all__ = ["Alert", "Balance", "Balances", "Check", "Event", "Fault", "Meter", "Reason", "Stats"]
 
 Meter: TypeAlias = Literal["daily_spend", "monthly_spend", "daily_tokens"]
 """The limits that are counted."""
@@ -107,6 +107,22 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to a key, the store or the ledger, for an operator's log. None holds a secret."""
+
+    at: datetime
+    """When it happened first, by the gate's clock."""
+    kind: str
+    """What happened: `"key_created"`, `"store_refused"`, `"hold_lapsed"`. New kinds may come."""
+    key_id: str | None
+    """Whose key, where it is about one."""
+    note: str
+    """What more there is to say, for people; often empty."""
+    times: int
+    """How often it happened, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """What a gate counted since it was opened, for metrics."""
 
@@ -124,4 +140,5 @@ class Stats:
     overrun: int
     """Calls that came to more than was set aside."""
     alerts_lost: int
+    events_lost: int
     refresh_failures: int

@@ -22,7 +22,7 @@ from enclava_keys import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enclava_keys import Alert, Balances, Decision, Key, Permit, Settlement, Usage
+    from enclava_keys import Alert, Balances, Decision, Event, Key, Permit, Settlement, Usage
 
 KINDS = {
     "invalid_record": InvalidRecord,
@@ -91,6 +91,11 @@ def alert(alert: Alert, name_of: Callable[[str], str]) -> dict[str, Any]:
         "window_start": alert.window_start,
         "resets_at": alert.resets_at,
     }
+
+
+def event(event: Event, name_of: Callable[[str], str]) -> dict[str, Any]:
+    key = name_of(event.key_id) if event.key_id else None
+    return {"kind": event.kind, "key": key, "at": event.at, "times": event.times}
 
 
 def settlement(settlement: Settlement, name_of: Callable[[str], str]) -> dict[str, Any]:

@@ -37,9 +37,9 @@ class SchemaError(Exception):
 _AMOUNTS = {"cost", "tokens"}
 _PLACE = {"purpose", "endpoint", "ip"}
 _KEY = set(
-    "id name description prefix hint allowed_models denied_models purpose daily_spend_limit"
-    " monthly_spend_limit daily_token_limit alert_threshold allowed_ips allowed_endpoints not_before"
-    " expires_at timezone metadata tags enabled revoked_at created_at updated_at revision state"
+    "id name description prefix secret_format hint_style hint allowed_models denied_models purpose"
+    " daily_spend_limit monthly_spend_limit daily_token_limit alert_threshold allowed_ips allowed_endpoints"
+    " not_before expires_at timezone metadata tags enabled revoked_at created_at updated_at revision state"
     " live_secrets".split()
 )
 _NEW_KEY = _KEY | {"secret_prefix", "secret_length"}
@@ -47,7 +47,8 @@ _PERMIT = {"model", "cost", "tokens", "max_tokens", "view", "degraded"}
 _SETTLEMENT = {"cost", "tokens", "overrun", "late", "alerts"}
 _BALANCES = {"daily_spend", "monthly_spend", "daily_tokens"}
 _STATS = set(
-    "keys admitted denied settled released dropped lapsed recorded extended overrun alerts_lost".split()
+    "keys admitted denied settled released dropped lapsed recorded extended overrun alerts_lost"
+    " events_lost".split()
 )
 
 # What each step needs, may have, and may tell; None where nothing is expected of it.
@@ -81,6 +82,7 @@ STEPS: Final[dict[str, tuple[set[str], set[str], set[str] | None]]] = {
     "usage": ({"key"}, set(), _BALANCES),
     "allowed_models": ({"secret", "models"}, set(), {"models"}),
     "alerts": (set(), set(), {"alerts"}),
+    "events": (set(), set(), {"events"}),
     "stats": (set(), set(), _STATS),
     "outage": ({"on"}, set(), None),
     "bearer": ({"headers"}, {"also"}, {"key"}),
@@ -173,6 +175,8 @@ def _expect(expect: dict[str, Any], tells: set[str], where: str) -> None:
             for alert in fields.get("alerts", []):
                 needed = {"key", "meter", "threshold", "used", "limit", "window_start"}
                 _known(alert, needed, {"key_name", "resets_at"}, where)
+            for event in fields.get("events", []):
+                _known(event, {"kind", "key"}, {"at", "times"}, where)
             for balance in (fields[name] for name in _BALANCES & set(fields)):
                 _known(balance, set(), {"used", "held", "limit", "remaining", "resets_at"}, where)
         case {"denied": denied}:

@@ -174,6 +174,9 @@ class World:
     def do_alerts(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"alerts": [answers.alert(told, self._name_of) for told in self.gate.take_alerts()]}
 
+    def do_events(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"events": [answers.event(told, self._name_of) for told in self.gate.take_events()]}
+
     def do_stats(self, _: dict[str, Any]) -> dict[str, Any]:
         stats = self.gate.stats()
         return {name: getattr(stats, name) for name in stats.__slots__}

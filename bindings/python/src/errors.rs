@@ -54,6 +54,9 @@ pub(crate) fn denied(py: Python<'_>, denial: CoreDenial) -> PyErr {
 }
 
 fn denial_of(py: Python<'_>, denial: CoreDenial) -> PyErr {
+    if let Some((field, message)) = denial.invalid_argument() {
+        return invalid(field, message);
+    }
     if denial.is_conflict() {
         return Conflict::new_err(denial.message());
     }

@@ -10,6 +10,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::amounts::count;
 use crate::arguments::wrong_type;
 use crate::errors::{Conflict, raised};
 use crate::{plugged, prices, values};
@@ -106,9 +107,25 @@ impl Gate {
 
     /// Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept.
     #[pyo3(signature = (most = None))]
-    fn take_alerts<'py>(&self, py: Python<'py>, most: Option<usize>) -> PyResult<Bound<'py, PyList>> {
-        let taken = self.open_core()?.take_alerts(most.unwrap_or(usize::MAX));
+    fn take_alerts<'py>(
+        &self,
+        py: Python<'py>,
+        most: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let taken = self.open_core()?.take_alerts(at_most(most)?);
         values::alerts(py, &taken)
+    }
+
+    /// Take at most `most` events that nobody took yet, oldest first: what happened to keys, the store and the ledger. The
+    /// last 1024 are kept.
+    #[pyo3(signature = (most = None))]
+    fn take_events<'py>(
+        &self,
+        py: Python<'py>,
+        most: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let taken = self.open_core()?.take_events(at_most(most)?);
+        values::events(py, &taken)
     }
 
     /// Tell what this gate counted since it was opened.
@@ -138,12 +155,15 @@ impl Gate {
         plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))
     }
 
-    /// Flush, and admit nothing from now on. What was admitted may still be settled. Closing again does
-    /// nothing; a gate that nobody closed is closed when the process ends.
+    /// Flush, and admit nothing from now on. What was admitted may still be settled. Closing again does nothing; a gate
+    /// that nobody closed is closed when the process ends.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if self.closed.swap(true, Ordering::Relaxed) {
+        if self.closed() {
             return Ok(());
         }
+        // Callbacks may use the gate until the last alert is told.
+        self.flush(py)?;
+        self.closed.store(true, Ordering::Relaxed);
         let core = self.core()?;
         plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))
     }
@@ -193,6 +213,12 @@ impl Gate {
             *callback = None;
         }
     }
+}
+
+/// A count that bounds what is told, if there is one.
+pub(crate) fn at_most(most: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+    let most = most.map_or(Ok(u64::MAX), |most| count("most", most))?;
+    Ok(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// Tells the core that this process is a child of a fork.

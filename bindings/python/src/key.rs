@@ -92,6 +92,18 @@ impl Key {
         self.core.prefix().as_str().to_owned()
     }
 
+    /// How its secrets are written: those that a rotation makes, too.
+    #[getter]
+    fn secret_format(&self) -> &'static str {
+        self.core.secret_format().as_str()
+    }
+
+    /// How much of its secrets their hints show.
+    #[getter]
+    fn hint_style(&self) -> &'static str {
+        self.core.hint_style().as_str()
+    }
+
     /// What may be shown of its newest secret, if anything.
     #[getter]
     fn hint(&self) -> Option<String> {

@@ -14,6 +14,7 @@ mod key;
 mod manage;
 mod open;
 mod permit;
+mod pickling;
 mod plugged;
 mod prices;
 mod record;

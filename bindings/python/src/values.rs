@@ -1,6 +1,6 @@
 //! Values that are told rarely, as the dataclasses of the package.
 
-use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Stats};
+use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Event, Stats};
 use enclava_keys::{Alert, Denial as CoreDenial};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -124,6 +124,18 @@ fn alert<'py>(py: Python<'py>, alert: &Alert) -> PyResult<Bound<'py, PyAny>> {
         times::datetime(py, alert.window_start)?,
         times::datetime(py, alert.resets_at)?,
     ))
+}
+
+/// Events, in order.
+pub(crate) fn events<'py>(py: Python<'py>, events: &[Event]) -> PyResult<Bound<'py, PyList>> {
+    static EVENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = EVENT.import(py, MODULE, "Event")?;
+    let events = events.iter().map(|event| {
+        let key_id = event.key_id.as_ref().map(ToString::to_string);
+        let at = times::datetime(py, event.at)?;
+        class.call1((at, event.kind.as_str(), key_id, event.note.as_str(), event.times))
+    });
+    PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)
 }
 
 /// Tells the callback of an alert, on the core's own thread. What it raises is reported as Python reports errors that
