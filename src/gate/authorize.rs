@@ -194,7 +194,7 @@ impl Gate {
     }
 
     pub(super) fn subject(&self, id: &KeyId) -> Result<Subject, Error> {
-        Subject::of(&self.core.directory, id).ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
+        Subject::of(&self.core.directory, id).ok_or_else(|| Error::no_key(id))
     }
 
     fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {

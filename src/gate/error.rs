@@ -1,11 +1,15 @@
 //! What can go wrong besides a denial.
 
+use crate::id::KeyId;
 use crate::key::{ChangeError, CreateError, InvalidRecord};
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
 use crate::wire::Denial;
 
 use super::Settlement;
+
+/// Bytes of an id that are repeated in a message: as long as a generated one, and shorter than a secret.
+const LONGEST_SHOWN: usize = 30;
 
 /// Why a call other than `authorize` did not do as it was asked. The message says what to do; none holds a secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -42,6 +46,13 @@ pub enum Error {
 impl Error {
     pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         Self::InvalidValue { field, message: message.into() }
+    }
+
+    /// Nobody has this id. A long one is not repeated: somebody may have pasted a secret where an id belongs.
+    pub(super) fn no_key(id: &KeyId) -> Self {
+        let id = id.to_string();
+        let shown = if id.len() <= LONGEST_SHOWN { &id } else { "of this id" };
+        Self::NotFound(format!("there is no key {shown}"))
     }
 }
 

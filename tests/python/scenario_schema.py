@@ -39,18 +39,18 @@ class SchemaError(Exception):
 _AMOUNTS = {"cost", "tokens"}
 _PLACE = {"purpose", "endpoint", "ip"}
 _KEY = set(
-    "id name description prefix hint allowed_models denied_models purpose daily_spend_limit"
-    " monthly_spend_limit daily_token_limit alert_threshold secret_format hint_style allowed_ips"
-    " allowed_endpoints not_before expires_at timezone metadata tags enabled revoked_at created_at"
-    " updated_at revision state live_secrets".split()
+    "id name description prefix secret_format hint_style hint allowed_models denied_models purpose"
+    " daily_spend_limit monthly_spend_limit daily_token_limit alert_threshold allowed_ips allowed_endpoints"
+    " not_before expires_at timezone metadata tags enabled revoked_at created_at updated_at revision state"
+    " live_secrets".split()
 )
 _NEW_KEY = _KEY | {"secret_prefix", "secret_length"}
 _PERMIT = {"model", "cost", "tokens", "max_tokens", "view", "degraded"}
 _SETTLEMENT = {"cost", "tokens", "overrun", "late", "alerts"}
 _BALANCES = {"daily_spend", "monthly_spend", "daily_tokens"}
 _STATS = set(
-    "keys admitted denied settled released dropped lapsed recorded extended overrun"
-    " alerts_lost events_lost".split()
+    "keys admitted denied settled released dropped lapsed recorded extended overrun alerts_lost"
+    " events_lost".split()
 )
 
 # What each step needs, may have, and may tell; None where nothing is expected of it.

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyDateTime, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
+use zmij::Buffer;
 
 use crate::amounts::{decimal_type, shortest};
 use crate::arguments::type_name;
@@ -70,7 +71,7 @@ pub(crate) fn value(given: &Bound<'_, PyAny>, depth: usize) -> PyResult<Result<V
     if let Ok(float) = given.cast::<PyFloat>() {
         let float = float.value();
         return if float.is_finite() {
-            number(shortest(float).as_str().to_owned())
+            number(shortest(float, &mut Buffer::new()).to_owned())
         } else {
             Ok(Err("must be a finite number".to_owned()))
         };
