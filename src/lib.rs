@@ -10,6 +10,7 @@
 )]
 
 mod clock;
+mod fork;
 mod id;
 mod sync;
 mod time;
@@ -24,7 +25,8 @@ pub mod wire;
 
 pub use budget::{Money, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use gate::{Alert, Error, Gate, NewKey, Permit, Request, Settlement, after_fork};
+pub use fork::after_fork;
+pub use gate::{Alert, Error, Gate, NewKey, Permit, Request, Settlement};
 pub use id::{KeyId, KeyIdError};
 pub use key::{Key, KeyEdit, KeySpec, Secret};
 pub use ledger::Ledger;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 
 use super::core::{Ended, Subject, Tie};
-use super::{Alert, Error, fork};
+use super::{Alert, Error};
 use crate::budget::{Hold, HoldId, PermitId, Phase, Usage};
+use crate::fork;
 use crate::key::Key;
 use crate::ledger::NotReserved;
 use crate::time::Timestamp;

@@ -15,6 +15,6 @@ pub fn after_fork() {
 
 /// How many forks lie between the first process and this one.
 #[inline]
-pub(super) fn generation() -> u32 {
+pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Acquire)
 }
