@@ -9,7 +9,7 @@ SOAK_SCHEDULES ?= 50000
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
-TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches
+TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := format lint rust shuttle doctest doc python types
 SOAKS := model shuttle fuzz
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
@@ -44,7 +44,8 @@ test-format:
 	cargo fmt --all --check
 
 test-lint:
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features enclava-keys/sqlite -- -D warnings
+	cargo clippy --locked --package enclava-keys -- -D warnings
 
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
@@ -62,7 +63,7 @@ test-doctest:
 	cargo test $(TESTED) --doc
 
 test-doc:
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --features enclava-keys/sqlite
 
 test-python: venv
 	$(BIN)/pytest
