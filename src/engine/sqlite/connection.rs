@@ -1,7 +1,7 @@
 //! One database: its connections, who may write when, and what a fork does to them.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -46,11 +46,21 @@ struct Lines {
 
 /// A connection that callers take turns with.
 #[derive(Debug, Default)]
-struct Line {
-    connection: Mutex<Option<Connection>>,
-    // Readable where the lock above may be held by a thread that a fork left behind.
-    open: AtomicBool,
+struct Line(Mutex<Option<Open>>);
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    _counted: Counted,
 }
+
+// How many connections are open, and in which process: a child that finds any was forked carelessly.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Counts a connection while it lives.
+#[derive(Debug)]
+struct Counted;
 
 impl Database {
     /// Opens the database, and makes it if there is none.
@@ -72,6 +82,7 @@ impl Database {
             ))));
         }
         if !file::exists(&database.path).map_err(told)? {
+            let _counted = Counted::new(&database.path).map_err(told)?;
             file::make(&database.path, |new| schema::create(&connect(new)?)).map_err(told)?;
         }
         database.write(|_| Ok(())).map_err(told)?;
@@ -125,7 +136,8 @@ impl Database {
         Ok(())
     }
 
-    fn connect(&self) -> Result<Connection, Fault> {
+    fn connect(&self) -> Result<Open, Fault> {
+        let counted = Counted::new(&self.path)?;
         if !file::exists(&self.path)? {
             return Err(Fault::told(format!(
                 "{}: the file is gone; put a backup in its place",
@@ -138,20 +150,11 @@ impl Database {
             Durability::Normal => "NORMAL",
         };
         connection.pragma_update(None, "synchronous", level)?;
-        Ok(connection)
+        Ok(Open { connection, _counted: counted })
     }
 
     fn lines(&self) -> Result<&Lines, Fault> {
-        self.lines.get(|parent| {
-            if parent.writer.is_open() || parent.reader.is_open() {
-                return Err(Fault::told(format!(
-                    "{}: this process was forked while the database was open: call before_fork first, or open the gate \
-                     in the child",
-                    self.path.display()
-                )));
-            }
-            Ok(Lines::new())
-        })
+        self.lines.get(|_| Ok(Lines::new()))
     }
 }
 
@@ -166,6 +169,9 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
         // Each connection is used by one thread at a time; the path is a path and no URI.
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
+    if connection.is_readonly("main")? {
+        return Err(Fault::told(format!("{}: the file is read-only for this process", path.display())));
+    }
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // What a damaged file says is data, never code.
@@ -228,15 +234,33 @@ impl Lines {
     }
 }
 
-impl Line {
-    fn is_open(&self) -> bool {
-        self.open.load(Ordering::SeqCst)
+impl Counted {
+    fn new(path: &Path) -> Result<Self, Fault> {
+        let process = std::process::id();
+        if PROCESS.load(Ordering::SeqCst) != process {
+            if COUNT.load(Ordering::SeqCst) > 0 {
+                return Err(Fault::told(format!(
+                    "{}: this process was forked while its parent had a database open; call before_fork before, or \
+                     start the process anew",
+                    path.display()
+                )));
+            }
+            PROCESS.store(process, Ordering::SeqCst);
+        }
+        COUNT.fetch_add(1, Ordering::SeqCst);
+        Ok(Self)
     }
+}
 
+impl Drop for Counted {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Line {
     fn close(&self) {
-        let mut connection = self.connection.lock();
-        *connection = None;
-        self.open.store(false, Ordering::SeqCst);
+        *self.0.lock() = None;
     }
 
     fn with<T>(
@@ -249,7 +273,7 @@ impl Line {
     ) -> Result<T, Fault> {
         let busy = || Fault::told(format!("{}: other calls take too long", database.path.display()));
         let mut slot = loop {
-            let slot = self.connection.try_lock_until(deadline).ok_or_else(busy)?;
+            let slot = self.0.try_lock_until(deadline).ok_or_else(busy)?;
             if !forking.load(Ordering::SeqCst) {
                 break slot;
             }
@@ -259,17 +283,15 @@ impl Line {
             }
             std::thread::sleep(Duration::from_micros(200));
         };
-        let done = if let Some(connection) = &*slot {
-            work(connection)
+        let done = if let Some(open) = &*slot {
+            work(&open.connection)
         } else {
-            self.open.store(true, Ordering::SeqCst);
-            let opened = database.connect().and_then(|connection| prepare(&connection).map(|()| connection));
-            opened.and_then(|connection| work(slot.insert(connection)))
+            let opened = database.connect().and_then(|open| prepare(&open.connection).map(|()| open));
+            opened.and_then(|open| work(&slot.insert(open).connection))
         };
         if done.as_ref().is_err_and(Fault::is_lasting) {
             *slot = None;
         }
-        self.open.store(slot.is_some(), Ordering::SeqCst);
         done
     }
 }
@@ -279,7 +301,7 @@ impl Drop for Lines {
         if self.process != std::process::id() {
             for line in [&mut self.writer, &mut self.reader] {
                 // The parent's: closing it here would undo what the parent is doing.
-                std::mem::forget(line.connection.get_mut().take());
+                std::mem::forget(line.0.get_mut().take());
             }
         }
     }
