@@ -4,4 +4,4 @@ mod group;
 mod per_process;
 mod sqlite;
 
-pub use sqlite::{Durability, OpenError, Sqlite, SqliteLedger, SqliteStore};
+pub use sqlite::{Durability, Health, OpenError, Sqlite, SqliteLedger, SqliteStore};

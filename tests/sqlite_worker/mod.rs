@@ -1,5 +1,7 @@
 //! Processes that use a database: this test binary, started again to play a part.
 
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 

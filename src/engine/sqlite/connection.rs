@@ -153,6 +153,14 @@ impl Database {
         Ok(Open { connection, _counted: counted })
     }
 
+    /// Does `work` with a connection of its own, beside all others.
+    pub(super) fn with_own_connection<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        work(&self.connect()?.connection)
+    }
+
     fn lines(&self) -> Result<&Lines, Fault> {
         self.lines.get(|_| Ok(Lines::new()))
     }

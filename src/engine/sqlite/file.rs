@@ -69,19 +69,8 @@ pub(super) fn exists(path: &Path) -> Result<bool, Fault> {
 }
 
 /// Makes a database with `fill` in a file of another name, and gives it its own name when it is complete: nobody ever
-/// finds half of one. If another process was faster, theirs stands.
-pub(super) fn make(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Fault>) -> Result<(), Fault> {
-    match make_new(path, fill)? {
-        Made::New | Made::WasThere => Ok(()),
-    }
-}
-
-pub(super) enum Made {
-    New,
-    WasThere,
-}
-
-pub(super) fn make_new(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Fault>) -> Result<Made, Fault> {
+/// finds half of one. What is there already stands.
+pub(super) fn make(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Fault>) -> Result<Made, Fault> {
     let directory = directory_of(path);
     let fault = |error: std::io::Error| Fault::io(path, &error);
     // Readable and writable by its owner alone.
@@ -99,6 +88,20 @@ pub(super) fn make_new(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Fault
     #[cfg(unix)]
     File::open(&directory).and_then(|directory| directory.sync_all()).map_err(fault)?;
     Ok(Made::New)
+}
+
+/// What is wrong with who may use the file.
+#[cfg(unix)]
+pub(super) fn exposed(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0)
+        .then(|| format!("{}: others may use the file (mode {mode:o}): chmod 600", path.display()))
+}
+
+#[cfg(not(unix))]
+pub(super) fn exposed(_: &Path) -> Option<String> {
+    None
 }
 
 fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
@@ -124,6 +127,13 @@ fn check(path: &Path, metadata: &Metadata) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Whether a file was there already when it was to be made.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    New,
+    WasThere,
 }
 
 fn directory_of(path: &Path) -> PathBuf {

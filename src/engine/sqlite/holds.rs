@@ -67,6 +67,19 @@ pub(super) fn due(
     Ok(due)
 }
 
+/// Shows every live hold and whose it is.
+pub(super) fn for_each_live(connection: &Connection, mut see: impl FnMut(&str, &Hold)) -> Result<(), Fault> {
+    let mut owners = connection.prepare("SELECT DISTINCT owner FROM holds WHERE rank = 0")?;
+    let owners = owners.query_map([], |row| row.get::<_, String>(0))?;
+    for owner in owners {
+        let owner = owner?;
+        for hold in due(connection, &owner, Timestamp::MAX, usize::MAX)? {
+            see(&owner, &hold);
+        }
+    }
+    Ok(())
+}
+
 /// When the first live hold of `owner` lapses.
 pub(super) fn next_lapse(connection: &Connection, owner: &str) -> Result<Timestamp, Fault> {
     let sql = "SELECT place FROM holds WHERE owner = ?1 AND rank = 0 ORDER BY place LIMIT 1";

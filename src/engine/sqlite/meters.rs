@@ -31,6 +31,10 @@ impl Meters {
         self.kept.iter().find(|kept| kept.meter == meter && kept.start == start).map(|kept| &kept.row)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.iter()
+    }
+
     pub(super) fn get_mut(&mut self, meter: Meter, start: Timestamp) -> Option<&mut Row> {
         self.kept.iter_mut().find(|kept| kept.meter == meter && kept.start == start).map(|kept| &mut kept.row)
     }
