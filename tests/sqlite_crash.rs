@@ -94,7 +94,7 @@ fn traffic(words: &[&str]) -> String {
             });
         }
     });
-    unreachable!()
+    String::new()
 }
 
 /// What the logs of one process tell.
@@ -252,7 +252,7 @@ fn back_up(words: &[&str]) -> String {
     for number in 0_u64.. {
         database.backup(format!("{}.{number}", words[1])).unwrap();
     }
-    unreachable!()
+    String::new()
 }
 
 #[test]
