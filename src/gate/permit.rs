@@ -148,7 +148,8 @@ impl Permit {
     #[inline]
     pub(super) fn reserve(&mut self, estimate: Usage, now: Timestamp) -> Result<(), NotReserved> {
         let call = &mut *self.call;
-        if call.core.reserve(&call.subject.key, &mut call.hold, estimate, now)? {
+        let model = call.model.get();
+        if call.core.reserve(&call.subject.key, &mut call.hold, estimate, model, now)? {
             call.origin = Origin::View;
         }
         call.stage = Stage::Admitted;
