@@ -20,6 +20,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use enclava_keys::engine::Sqlite;
 use enclava_keys::gate::NewKey;
 use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request, Usage};
 use rusqlite::Connection;
@@ -310,4 +311,142 @@ fn a_full_disk_denies_and_loses_nothing() {
         keys.iter().filter(|key| gate.usage(key.id()).unwrap().daily_spend.used.to_string() == "$0.50");
     assert_eq!(charged.count(), settled, "every settlement that was acknowledged, and no other");
     gate.create_key(&spec()).unwrap();
+}
+
+fn migrated(place: &Place) {
+    let old = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sqlite_v1.sql")).unwrap();
+    let path = place.file("enclava.db");
+    Connection::open(&path).unwrap().execute_batch(&old).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let place = Place::new();
+    migrated(&place);
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:01:00Z".parse().unwrap()));
+    let gate = Gate::builder().clock(clock).open(&place.url()).unwrap();
+    let id = "old-key".parse().unwrap();
+    let today = gate.usage(&id).unwrap().daily_spend;
+    assert_eq!((today.used.to_string(), today.held.to_string()), ("$0.25".into(), "$0.20".into()));
+    let secret = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
+    let again = Request::new(secret).cost("0.10".parse().unwrap()).request_id("r");
+    let permit = gate.authorize(&again).unwrap();
+    assert!(permit.is_view(), "it was in flight");
+    gate.settle(&permit.id(), dollars("0.05")).unwrap();
+    let history = gate.history(&id, 9).unwrap();
+    assert_eq!((history.len(), history[0].calls, history[0].usage), (1, 1, dollars("0.05")));
+    assert_eq!(Sqlite::open(&place.url()).unwrap().doctor().unwrap().faults, [""; 0]);
+}
+
+#[test]
+fn history_is_told_by_day_and_model() {
+    let place = Place::new();
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+    let gate = Gate::builder().clock(clock.clone()).open(&(place.url() + "?durability=normal")).unwrap();
+    let made = gate.create_key(&KeySpec::new("k")).unwrap();
+    let ask = |model| gate.authorize(&ask(&made, "0.5").model(model).tokens(10)).unwrap();
+    let charge = |model, cost: &str| ask(model).settle(Usage::new(cost.parse().unwrap(), 7)).unwrap();
+    charge("gpt-4", "0.999999999999");
+    charge("gpt-4", "0.000000000002");
+    charge("gpt-3.5-turbo", "0.1");
+    ask("gpt-4").release().unwrap();
+    gate.record(made.key.id(), dollars("2"), None).unwrap();
+    let lapses = ask("gpt-4").detach();
+    clock.advance(Duration::from_hours(24));
+    charge("gpt-4", "0.3");
+    let told = |days| {
+        let history = gate.history(made.key.id(), days).unwrap();
+        let line = |tally: &enclava_keys::ledger::Tally| {
+            let (day, model) = (tally.day.to_string(), tally.model.as_deref().unwrap_or("-").to_owned());
+            let (day, _) = day.split_once('T').unwrap();
+            format!("{day} {model} {} {} {}", tally.calls, tally.usage.cost, tally.usage.tokens)
+        };
+        history.iter().map(line).collect::<Vec<_>>()
+    };
+    let yesterday = [
+        "2026-11-23 - 1 2.00 0",
+        "2026-11-23 gpt-3.5-turbo 1 0.10 7",
+        "2026-11-23 gpt-4 3 1.500000000001 24",
+    ];
+    assert_eq!(told(1), ["2026-11-24 gpt-4 1 0.30 7"]);
+    assert_eq!(told(400)[1..], yesterday);
+    gate.settle(&lapses, Usage::new("0.25".parse().unwrap(), 3)).unwrap();
+    assert_eq!(
+        told(2)[3],
+        "2026-11-23 gpt-4 3 1.250000000001 17",
+        "a correction counts on the day of the call"
+    );
+    assert!(told(0).is_empty());
+
+    for _ in 0..410 {
+        clock.advance(Duration::from_hours(24));
+        charge("gpt-4", "0.01");
+    }
+    assert_eq!(told(1_000).len(), enclava_keys::engine::SqliteLedger::HISTORY_DAYS);
+    gate.delete_key(made.key.id()).unwrap();
+    let connection = Connection::open(place.file("enclava.db")).unwrap();
+    let left: i64 = connection.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_backup_is_a_database_like_the_one_it_is_of() {
+    let place = Place::new();
+    let gate = place.open();
+    let made = gate.create_key(&spec()).unwrap();
+    gate.authorize(&ask(&made, "0.4")).unwrap().settle(dollars("0.3")).unwrap();
+    let database = Sqlite::open(&place.url()).unwrap();
+    let to = place.file("backup.db");
+    database.backup(&to).unwrap();
+    let again = database.backup(&to).unwrap_err().to_string();
+    assert!(again.contains("is there already; name a new file"), "{again}");
+    gate.authorize(&ask(&made, "0.7")).unwrap().settle(dollars("0.7")).unwrap();
+
+    let restored = Gate::open(&url(&to)).unwrap();
+    assert_eq!(standing(&restored, &made), ("$0.30".into(), "$0.00".into()));
+    restored.authorize(&ask(&made, "0.7")).unwrap().settle(dollars("0.1")).unwrap();
+    drop(restored);
+    // Put in the place of the file while a gate has that open: it goes on with the backup.
+    fs::rename(&to, place.file("enclava.db")).unwrap();
+    for end in ["-wal", "-shm"] {
+        fs::remove_file(place.file(&format!("enclava.db{end}"))).unwrap();
+    }
+    gate.refresh().unwrap();
+    assert_eq!(standing(&gate, &made), ("$0.40".into(), "$0.00".into()));
+}
+
+#[test]
+fn the_doctor_tells_what_does_not_fit() {
+    let place = Place::new();
+    let gate = place.open();
+    let made = gate.create_key(&spec()).unwrap();
+    let in_flight = gate.authorize(&ask(&made, "0.25")).unwrap();
+    let database = Sqlite::open(&place.url()).unwrap();
+    let health = database.doctor().unwrap();
+    assert_eq!((health.faults.len(), health.keys, health.accounts, health.live), (0, 1, 1, 1));
+    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 2, "{health:?}");
+    let id = made.key.id();
+    for (number, (sql, fault)) in [
+        ("UPDATE holds SET usd = 1", format!("account {id}: daily_spend from")),
+        ("UPDATE accounts SET live = 7", format!("account {id}: has 1 calls in flight, and 7 are noted")),
+        ("UPDATE accounts SET meters = x'00'", format!("account {id}: its meters cannot be read")),
+        ("DELETE FROM accounts", format!("account {id}: calls in flight hold")),
+        ("UPDATE keys SET revision = 5", format!("key {id}: its record is of {id} at revision 1")),
+        ("UPDATE keys SET record = '{}'", format!("key {id}: /id: is required")),
+        ("DELETE FROM secrets", format!("key {id}: a secret is not in the list of secrets")),
+        ("INSERT INTO secrets VALUES (x'00', 'x')", "2 secrets are listed, and keys have 1".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let copy = place.file(&format!("{number}.db"));
+        database.backup(&copy).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        let faults = Sqlite::open(&url(&copy)).unwrap().doctor().unwrap().faults;
+        assert!(faults.iter().any(|told| told.starts_with(&fault)), "{sql}: {faults:?}");
+    }
+    fs::set_permissions(place.file("enclava.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(database.doctor().unwrap().faults[0].contains("others may use the file (mode 644): chmod 600"));
+    drop(in_flight);
 }

@@ -26,6 +26,7 @@ use enclava_keys::budget::{Amount, PermitId};
 use enclava_keys::engine::Sqlite;
 use enclava_keys::gate::NewKey;
 use enclava_keys::{Error, Gate, KeyId, KeySpec, Money, Request, Usage};
+use rusqlite::Connection;
 use sqlite_worker::{Place, part, play, url};
 
 const THREADS: usize = 4;
@@ -298,10 +299,118 @@ fn a_backup_is_whole_whatever_was_killed() {
     println!("{kills} kills amid backups; {whole} backups were made and each is whole");
 }
 
-// Makes a database.
+fn signal(child: &Child, signal: libc::c_int) {
+    // SAFETY: a signal to a child of ours that was not waited for.
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) }, 0);
+}
+
+// The places of the journal that its next transaction will not overwrite, and what names its present pass.
+fn journal_of(place: &Place) -> (Vec<u8>, [u8; 8]) {
+    let bytes = fs::read(place.file("enclava.db-wal")).unwrap();
+    let salt = bytes.get(16..24).map_or([0; 8], |salt| salt.try_into().unwrap());
+    (bytes, salt)
+}
+
+// A power cut takes what was written and not yet forced to the disk, in whole or in part; what was acknowledged was forced
+// there. So the journal is cut off anywhere behind what was there at the last look, and garbage may follow.
+#[test]
+fn what_was_acknowledged_outlives_a_power_cut() {
+    let cuts = kills();
+    let (mut made_cuts, mut lost) = (0, 0);
+    while made_cuts < cuts {
+        let place = Place::new();
+        let made = place.open().create_key(&KeySpec::new("k").monthly_spend_limit(1_000_000)).unwrap();
+        let log = place.file("log");
+        let mut child = start_traffic(&place, &log, &made, 0);
+        for cut in 0..6 {
+            std::thread::sleep(Duration::from_micros(random(30_000)));
+            signal(&child, libc::SIGSTOP);
+            let told = read(&log);
+            let (safe, pass) = journal_of(&place);
+            signal(&child, libc::SIGCONT);
+            std::thread::sleep(Duration::from_micros(random(30_000)));
+            signal(&child, libc::SIGSTOP);
+            let (mut journal, same_pass) = journal_of(&place);
+            let database = fs::read(place.file("enclava.db")).unwrap();
+            signal(&child, libc::SIGCONT);
+            if pass != same_pass || journal.len() < safe.len() {
+                continue;
+            }
+            let more = u64::try_from(journal.len() - safe.len()).unwrap();
+            let kept = safe.len() + usize::try_from(random(more + 1)).unwrap();
+            lost += u64::from(kept < journal.len());
+            journal.truncate(kept);
+            journal.extend(std::iter::repeat_n(0x5a, usize::try_from(random(5_000)).unwrap()));
+            let copy = place.file(&format!("cut-{cut}.db"));
+            fs::write(&copy, database).unwrap();
+            fs::write(format!("{}-wal", copy.display()), journal).unwrap();
+
+            let gate = Gate::open(&url(&copy)).unwrap();
+            let (used, _) = used(&gate, made.key.id());
+            assert!(used >= told.acknowledged, "{used} is left of {}", told.acknowledged);
+            for (name, permit) in &told.permits {
+                // Whatever was acknowledged of a call is known, and it is charged at most once.
+                let usage = Usage::new(bill(number(name)), 1);
+                match (told.calls[name], gate.settle(permit, usage)) {
+                    ('S', Err(Error::AlreadySettled(first))) => assert_eq!(first.usage, usage),
+                    ('L', Err(Error::AlreadySettled(first))) => assert_eq!(first.usage, Usage::ZERO),
+                    // Resolved since, or so long ago that it is forgotten.
+                    ('S' | 'L', Err(Error::NotFound(_))) | ('A' | 's' | 'l', _) => {}
+                    (what, other) => panic!("{what} {name}: {other:?}"),
+                }
+            }
+            let faults = Sqlite::open(&url(&copy)).unwrap().doctor().unwrap().faults;
+            assert!(faults.iter().all(|fault| fault.contains("others may use")), "{faults:?}");
+            made_cuts += 1;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    println!(
+        "{made_cuts} power cuts, {lost} of which took something with them; nothing acknowledged was lost"
+    );
+}
+
+#[test]
+fn a_migration_is_done_whole_or_not_at_all() {
+    let kills = kills() / 2;
+    let old = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sqlite_v1.sql")).unwrap();
+    let mut done = 0;
+    for _ in 0..kills {
+        let place = Place::new();
+        let path = place.file("enclava.db");
+        Connection::open(&path).unwrap().execute_batch(&old).unwrap();
+        let mut child = start_making(&place);
+        std::thread::sleep(Duration::from_micros(random(30_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let version = |connection: Connection| {
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
+        };
+        done += u32::from(version(Connection::open(&path).unwrap()) > 1);
+        let health = Sqlite::open(&place.url()).unwrap().doctor().unwrap();
+        // Its mode is not what a test makes it.
+        let faults: Vec<_> = health.faults.iter().filter(|fault| !fault.contains("others may use")).collect();
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!((health.keys, health.live), (1, 2));
+        assert_eq!(version(Connection::open(&path).unwrap()), health.schema);
+    }
+    println!("{kills} kills while a database was brought up to date; {done} were");
+}
+
+// Makes a database, or brings it up to date.
 fn make(words: &[&str]) -> String {
+    File::create(words[1]).unwrap();
     Gate::open(words[0]).unwrap();
     "made".to_owned()
+}
+
+fn start_making(place: &Place) -> Child {
+    let begun = place.file("begun");
+    let words = [&place.url(), begun.to_str().unwrap()];
+    let child = part("make", &words).stdout(std::process::Stdio::null()).spawn().unwrap();
+    wait_for(|| begun.exists());
+    child
 }
 
 #[test]
@@ -310,8 +419,8 @@ fn a_database_is_there_whole_or_not_at_all() {
     let mut found = 0;
     for _ in 0..kills {
         let place = Place::new();
-        let mut child = part("make", &[&place.url()]).stdout(std::process::Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(random(60_000)));
+        let mut child = start_making(&place);
+        std::thread::sleep(Duration::from_micros(random(40_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         found += u64::from(place.file("enclava.db").exists());

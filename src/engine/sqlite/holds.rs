@@ -93,13 +93,15 @@ pub(super) fn pins(connection: &Connection, owner: &str, start: Timestamp) -> Re
     Ok(connection.prepare_cached(sql)?.query_row(params![owner, start.as_micros()], |row| row.get(0))?)
 }
 
-/// Writes a hold, new or known. `place` is its order among those that have ended.
+/// Writes a hold, new or known. `place` is its order among those that have ended; `model` stays as it is when the hold is
+/// known.
 pub(super) fn put(
     connection: &Connection,
     owner: &str,
     hold: &Hold,
     known: bool,
     place: i64,
+    model: Option<&str>,
 ) -> Result<(), Fault> {
     let Standing { usage, expires_at, revision, phase } = hold.standing;
     let rank = Rank::of(phase);
@@ -123,8 +125,7 @@ pub(super) fn put(
         ])?;
         return Ok(());
     }
-    let sql =
-        "INSERT INTO holds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    let sql = "INSERT INTO holds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     connection.prepare_cached(sql)?.execute(params![
         owner,
         hold.id.0.to_be_bytes(),
@@ -142,6 +143,7 @@ pub(super) fn put(
         Some(hold.fingerprint.to_be_bytes()).filter(|_| hold.fingerprint != 0),
         rank.number(),
         place,
+        model,
     ])?;
     Ok(())
 }

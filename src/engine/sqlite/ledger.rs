@@ -7,12 +7,13 @@ use rusqlite::Connection;
 
 use super::connection::Database;
 use super::fault::Fault;
+use super::history;
 use super::holds;
 use super::step::{Account, Job, Rows};
 use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
 use crate::engine::group::{Crew, Group, Whose};
 use crate::engine::per_process::PerProcess;
-use crate::ledger::{Ledger, LedgerError, MemoryLedger};
+use crate::ledger::{Ledger, LedgerError, MemoryLedger, Tally};
 use crate::time::Timestamp;
 
 /// The most steps in one transaction: more would only make the first of them wait.
@@ -22,7 +23,8 @@ const MOST_TOGETHER: usize = 256;
 ///
 /// Calls of several threads share a transaction; each returns when it is as safe as the durability promises, and a caller
 /// that is alone waits for nobody. Of each key it remembers at least the last [`SqliteLedger::REMEMBERED_FINAL`] calls
-/// that were settled or released, and the last [`SqliteLedger::REMEMBERED_PROVISIONAL`] that were dropped or lapsed.
+/// that were settled or released, and the last [`SqliteLedger::REMEMBERED_PROVISIONAL`] that were dropped or lapsed; and
+/// what it used on the last [`SqliteLedger::HISTORY_DAYS`] days on which it used anything, until the key is deleted.
 pub struct SqliteLedger {
     database: Arc<Database>,
     group: PerProcess<Group<Job, Answer>>,
@@ -35,6 +37,8 @@ impl SqliteLedger {
     pub const REMEMBERED_FINAL: usize = MemoryLedger::REMEMBERED_FINAL;
     /// How many dropped or lapsed calls of one key are remembered: each may be settled once with the real usage.
     pub const REMEMBERED_PROVISIONAL: usize = MemoryLedger::REMEMBERED_PROVISIONAL;
+    /// The days of a key's history that are kept.
+    pub const HISTORY_DAYS: usize = history::DAYS;
 
     pub(super) fn new(database: Arc<Database>) -> Self {
         Self { database, group: PerProcess::new(Group::new()) }
@@ -114,6 +118,10 @@ impl Ledger for SqliteLedger {
         let forgotten =
             self.database.write(|connection| Account::load(connection, owner.id())?.leave(connection));
         forgotten.map_err(|fault| self.told(&fault))
+    }
+
+    fn history(&self, owner: &Owner, days: usize) -> Result<Vec<Tally>, LedgerError> {
+        self.read(|connection| history::last(connection, &owner.id().to_string(), days))
     }
 
     fn is_shared(&self) -> bool {

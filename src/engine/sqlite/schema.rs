@@ -8,7 +8,7 @@ use super::fault::Fault;
 const APPLICATION: i32 = 0x456e_436c;
 
 /// What each version adds to the one before. A version that was released is never edited.
-const VERSIONS: [&str; 1] = [V1];
+const VERSIONS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 -- How often the keys changed, and from which change on it is known what was removed.
@@ -65,6 +65,21 @@ CREATE TABLE holds (
     PRIMARY KEY (owner, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX holds_by_place ON holds (owner, rank, place);
+";
+
+const V2: &str = "
+ALTER TABLE holds ADD COLUMN model TEXT;
+-- What was used on a day, for each model; the model is empty where none was named.
+CREATE TABLE history (
+    owner TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    usd INTEGER NOT NULL,
+    pico INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    PRIMARY KEY (owner, day, model)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version that this code writes.

@@ -4,10 +4,11 @@ use arrayvec::ArrayVec;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
+use super::history::{self, Charged};
 use super::holds::{self, Rank};
 use super::ledger::SqliteLedger;
 use super::meters::Meters;
-use crate::budget::{Change, Hold, MAX_OWNERS, Meter, Moved, Outcome, Step};
+use crate::budget::{Change, Delta, Hold, MAX_OWNERS, Meter, Moved, Outcome, Step};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -25,6 +26,9 @@ pub(super) struct Job {
     hold: Hold,
     changes: ArrayVec<Change, { Meter::ALL.len() * MAX_OWNERS }>,
     most_live: Option<u32>,
+    model: Option<String>,
+    spend: Delta,
+    tokens: Delta,
 }
 
 impl Job {
@@ -39,6 +43,9 @@ impl Job {
             hold: Hold { standing: step.becomes, ..step.hold.clone() },
             changes: step.changes().collect(),
             most_live: step.most_live,
+            model: step.model.map(str::to_owned),
+            spend: step.spend,
+            tokens: step.tokens,
         })
     }
 
@@ -75,7 +82,8 @@ impl Job {
             return Ok((Outcome::Refused, rows));
         }
         let home = accounts.first_mut().ok_or_else(no_owner)?;
-        home.put(connection, before.as_ref(), &self.hold)?;
+        home.put(connection, before.as_ref(), &self.hold, self.model.as_deref())?;
+        self.tell_history(connection, before.as_ref(), &accounts)?;
         for account in &accounts {
             account.store(connection)?;
         }
@@ -89,6 +97,28 @@ impl Job {
     }
 }
 
+impl Job {
+    fn tell_history(
+        &self,
+        connection: &Connection,
+        before: Option<&Hold>,
+        accounts: &[Account],
+    ) -> Result<(), Fault> {
+        let before = before.map(|before| before.standing);
+        let charged = Charged::by(before, self.hold.standing, self.spend, self.tokens);
+        let home = accounts.first().ok_or_else(no_owner)?;
+        for change in self.changes.iter().filter(|change| change.meter == Meter::DailySpend) {
+            let account = accounts.get(usize::from(change.owner)).ok_or_else(no_owner)?;
+            let of = (&*home.owner, self.hold.id);
+            history::add(connection, &account.owner, of, change.window.start, &charged)?;
+            if account.begins_a_day {
+                history::forget_oldest(connection, &account.owner, change.window.start)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One owner's record.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -99,6 +129,8 @@ pub(super) struct Account {
     ended: i64,
     leaving: bool,
     pub(super) meters: Meters,
+    // Whether this step is the first of its day.
+    begins_a_day: bool,
 }
 
 impl Account {
@@ -120,10 +152,12 @@ impl Account {
                 ended: 0,
                 leaving: false,
                 meters: Meters::default(),
+                begins_a_day: false,
             });
         };
         let damaged = || Fault::told("an account in the database cannot be read: the file is damaged");
-        Ok(Self { owner, known: true, live, ended, leaving, meters: meters.ok_or_else(damaged)? })
+        let meters = meters.ok_or_else(damaged)?;
+        Ok(Self { owner, known: true, live, ended, leaving, meters, begins_a_day: false })
     }
 
     /// Asks the account to go, once its last live hold is closed.
@@ -139,6 +173,7 @@ impl Account {
     fn open(&mut self, connection: &Connection, change: &Change) -> Result<&crate::budget::Row, Fault> {
         let (meter, start) = (change.meter, change.window.start);
         let owner = &self.owner;
+        self.begins_a_day |= meter == Meter::DailySpend && self.meters.get(meter, start).is_none();
         if !self.meters.open(meter, start, |start| holds::pins(connection, owner, start))? {
             // What was used in a window that was let go is not known, and a window must not start from zero twice.
             return Err(Fault::told("the clock stepped back to a window that is no longer kept"));
@@ -146,7 +181,13 @@ impl Account {
         self.meters.get(meter, start).ok_or_else(no_owner)
     }
 
-    fn put(&mut self, connection: &Connection, before: Option<&Hold>, hold: &Hold) -> Result<(), Fault> {
+    fn put(
+        &mut self,
+        connection: &Connection,
+        before: Option<&Hold>,
+        hold: &Hold,
+        model: Option<&str>,
+    ) -> Result<(), Fault> {
         let was_live = before.is_some_and(|before| Rank::of(before.standing.phase) == Rank::Live);
         let rank = Rank::of(hold.standing.phase);
         match (was_live, rank == Rank::Live) {
@@ -161,7 +202,7 @@ impl Account {
         if rank != Rank::Live {
             self.ended = self.ended.saturating_add(1);
         }
-        holds::put(connection, &self.owner, hold, before.is_some(), self.ended)?;
+        holds::put(connection, &self.owner, hold, before.is_some(), self.ended, model)?;
         if rank == Rank::Provisional {
             holds::forget_oldest(connection, &self.owner, rank, SqliteLedger::REMEMBERED_PROVISIONAL)?;
         }
@@ -174,6 +215,7 @@ impl Account {
     fn store(&self, connection: &Connection) -> Result<(), Fault> {
         if self.leaving && self.live == 0 {
             holds::forget_all(connection, &self.owner)?;
+            history::forget_all(connection, &self.owner)?;
             connection.prepare_cached("DELETE FROM accounts WHERE owner = ?1")?.execute([&self.owner])?;
             return Ok(());
         }
