@@ -10,7 +10,7 @@ use super::{Alert, Balances, Error, Gate, OnUnavailable, Permit, Request, Settle
 use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
 use crate::id::KeyId;
 use crate::key::Key;
-use crate::ledger::{Closing, NotReserved};
+use crate::ledger::{Closing, NotReserved, Tally};
 use crate::policy::Refusal;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
@@ -131,6 +131,15 @@ impl Gate {
         let rows = self.core.books.rows(account(&key, &limits), now, &mut lapses);
         self.core.tell_lapses(&key, &limits, lapses);
         Ok(Balances::new(&limits, key.calendar().windows(now), &rows?))
+    }
+
+    /// What a key used on each of the last `days` days on which it used anything, by model, the last day first: as far as
+    /// the ledger keeps a history, which `sqlite:` does and `memory:` does not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
+    pub fn history(&self, id: &KeyId, days: usize) -> Result<Vec<Tally>, Error> {
+        Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
     }
 
     /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and if it panics

@@ -1,5 +1,7 @@
 //! What can go wrong besides a denial.
 
+#[cfg(feature = "sqlite")]
+use crate::engine::OpenError;
 use crate::id::KeyId;
 use crate::key::{ChangeError, CreateError, InvalidRecord};
 use crate::ledger::LedgerError;
@@ -70,6 +72,16 @@ impl From<ChangeError> for Error {
         match error {
             ChangeError::Invalid(invalid) => Self::InvalidRecord(invalid),
             ChangeError::Conflict(conflict) => Self::Conflict(conflict.to_string()),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Url(message) => Self::invalid("url", message),
+            OpenError::Failed(message) => Self::Ledger(LedgerError::new(message)),
         }
     }
 }
