@@ -1,4 +1,4 @@
-"""Whatever is handed in, what comes out is documented: the package's exceptions, or TypeError for a wrong type."""
+"""Whatever is handed in, what comes out is documented: exceptions of the package, or TypeError for a type."""
 
 from __future__ import annotations
 
