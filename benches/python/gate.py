@@ -29,8 +29,8 @@ gate = Gate.open("memory:")
 secret = gate.create_key(
     "bench",
     allowed_models=["gpt-4", "gpt-3.5-turbo"],
-    daily_spend_limit=9_000_000_000,
-    monthly_spend_limit=9_000_000_000,
+    daily_spend_limit=1_000_000_000,
+    monthly_spend_limit=1_000_000_000,
     daily_token_limit=LIMIT,
 ).secret.reveal()
 

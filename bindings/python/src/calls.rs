@@ -56,9 +56,9 @@ impl Gate {
         request = request.cost(estimate.cost).tokens(estimate.tokens);
         let core = this.open_core()?;
         let admitted = if wait.is_some() {
-            plugged::detached(py, || core.authorize(&request).map(Box::new))
+            plugged::detached(py, || core.authorize(&request))
         } else {
-            this.run(py, core, |core| core.authorize(&request).map(Box::new))
+            this.run(py, core, |core| core.authorize(&request))
         };
         admitted.map(|permit| Permit::new(permit, slf.clone().unbind())).map_err(|denial| denied(py, denial))
     }
@@ -94,9 +94,9 @@ impl Gate {
         let floor = floor.map(|floor| count("floor", floor)).transpose()?;
         let core = this.open_core()?;
         let admitted = if wait.is_some() {
-            plugged::detached(py, || core.authorize_request(&request, &body, floor).map(Box::new))
+            plugged::detached(py, || core.authorize_request(&request, &body, floor))
         } else {
-            this.run(py, core, |core| core.authorize_request(&request, &body, floor).map(Box::new))
+            this.run(py, core, |core| core.authorize_request(&request, &body, floor))
         };
         admitted.map(|permit| Permit::new(permit, slf.clone().unbind())).map_err(|error| raised(py, error))
     }
@@ -260,6 +260,7 @@ fn address<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
     Err(wrong_type("ip", "str or an ipaddress", value))
 }
 
+#[inline]
 fn placed<'a>(
     mut request: Request<'a>,
     purpose: Option<&'a Bound<'_, PyAny>>,

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
+use enclava_keys::Permit as CorePermit;
 use enclava_keys::Usage as CoreUsage;
 use enclava_keys::budget::PermitId;
-use enclava_keys::{Error, Permit as CorePermit};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -21,8 +21,7 @@ use crate::stream::Stream;
 #[pyclass(frozen, module = "enclava_keys")]
 pub(crate) struct Permit {
     // Dropped before the gate: the core that it was given by must not end with it.
-    // In a box, since it is moved on the way here more often than it is looked at.
-    core: Mutex<Option<Box<CorePermit>>>,
+    core: Mutex<Option<CorePermit>>,
     // What it was, once it was given up to a stream, to a name, or at the end of a `with`.
     was: OnceLock<Box<Facts>>,
     gate: Py<Gate>,
@@ -58,8 +57,19 @@ impl Permit {
         self.gate.get().blocks
     }
 
-    pub(crate) fn new(core: Box<CorePermit>, gate: Py<Gate>) -> Self {
+    pub(crate) fn new(core: CorePermit, gate: Py<Gate>) -> Self {
         Self { core: Mutex::new(Some(core)), was: OnceLock::new(), gate }
+    }
+
+    // Asks the permit, if it is still here.
+    #[inline]
+    fn here<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&mut CorePermit) -> T + Send) -> Option<T> {
+        let gate = self.gate.get();
+        if gate.blocks {
+            gate.attend(py, || self.core.lock().as_mut().map(ask))
+        } else {
+            self.core.lock_py_attached(py).as_mut().map(ask)
+        }
     }
 
     // Asks the permit, or what is known of it since it was given up.
@@ -69,21 +79,15 @@ impl Permit {
         here: impl FnOnce(&mut CorePermit) -> T + Send,
         given_up: impl FnOnce(&Facts) -> T,
     ) -> PyResult<T> {
-        let gate = self.gate.get();
-        let found = if gate.blocks {
-            gate.attend(py, || self.core.lock().as_deref_mut().map(here))
-        } else {
-            self.core.lock_py_attached(py).as_deref_mut().map(here)
-        };
-        match (found, self.was.get()) {
-            (Some(answer), _) => Ok(answer),
-            (None, Some(facts)) => Ok(given_up(facts)),
-            (None, None) => Err(Conflict::new_err("this permit is gone")),
-        }
+        self.here(py, here).map_or_else(|| self.was().map(given_up), Ok)
+    }
+
+    fn was(&self) -> PyResult<&Facts> {
+        self.was.get().map(|facts| &**facts).ok_or_else(|| Conflict::new_err("this permit is gone"))
     }
 
     // Takes the permit out of the hands of whoever has this object. `None` if it was taken before.
-    fn give_up(&self, py: Python<'_>) -> Option<Box<CorePermit>> {
+    fn give_up(&self, py: Python<'_>) -> Option<CorePermit> {
         let mut core = self.core.lock_py_attached(py);
         let permit = core.take()?;
         let _ = self.was.set(Box::new(Facts::of(&permit)));
@@ -166,14 +170,7 @@ impl Permit {
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let usage = Usage::stated(usage, cost, tokens)?;
-        self.ask(
-            py,
-            |permit| {
-                permit.progress(usage);
-                Ok(())
-            },
-            |_| Err(given_up()),
-        )?
+        self.here(py, |permit| permit.progress(usage)).ok_or_else(given_up)
     }
 
     /// Set more aside beyond the estimate, by the same atomic rule, and give the hold a new lifetime.
@@ -187,8 +184,7 @@ impl Permit {
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let more = usage(cost, tokens)?;
-        let given_up = || Error::Conflict("this permit was given up; it cannot be extended".to_owned());
-        self.ask(py, |permit| permit.extend(more), |_| Err(given_up()))?.map_err(|error| raised(py, error))
+        self.here(py, |permit| permit.extend(more)).ok_or_else(given_up)?.map_err(|error| raised(py, error))
     }
 
     /// Charge what the call came to, as a `Usage` or as `cost` and `tokens`, and end the permit. Facts are
@@ -206,9 +202,9 @@ impl Permit {
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Settlement> {
         let usage = Usage::stated(usage, cost, tokens)?;
-        match self.ask(py, |permit| Ok(permit.settle(usage)), |facts| Err(facts.id.clone()))? {
-            Ok(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
-            Err(id) => self.gate.get().settle_by(py, &id, usage),
+        match self.here(py, |permit| permit.settle(usage)) {
+            Some(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
+            None => self.gate.get().settle_by(py, &self.was()?.id, usage),
         }
     }
 
@@ -220,16 +216,17 @@ impl Permit {
     #[pyo3(signature = (body, /))]
     fn settle_response(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Settlement> {
         let body = arguments::body("response", body)?;
-        self.ask(py, |permit| Ok(permit.settle_response(&body)), |_| Err(given_up()))??
+        self.here(py, |permit| permit.settle_response(&body))
+            .ok_or_else(given_up)?
             .map(Settlement)
             .map_err(|error| raised(py, error))
     }
 
     /// Let the hold go without a charge and end the permit: the call was not made, or cost nothing.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        match self.ask(py, |permit| Ok(permit.release()), |facts| Err(facts.id.clone()))? {
-            Ok(released) => released.map_err(|error| raised(py, error)),
-            Err(id) => self.gate.get().release_by(py, &id),
+        match self.here(py, CorePermit::release) {
+            Some(released) => released.map_err(|error| raised(py, error)),
+            None => self.gate.get().release_by(py, &self.was()?.id),
         }
     }
 
