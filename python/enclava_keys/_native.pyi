@@ -32,7 +32,9 @@ __all__ = [
     "Usage",
     "__version__",
     "after_fork",
+    "after_fork_in_parent",
     "bearer",
+    "before_fork",
     "dispatch_body",
     "resolve_client_ip",
     "wait_seconds",
@@ -69,6 +71,8 @@ class Gate:
 
         - `memory:` keeps keys and budgets in this process.
         - `file:///etc/enclava/policy.json` reads keys from a policy file and keeps budgets in this process.
+        - `sqlite:///relative.db` or `sqlite:////absolute.db` keeps both in a SQLite file, for the processes of
+          this host.
 
         `store` and `ledger` say otherwise where keys or budgets live: a URL, or an object that does what
         `enclava_keys.store.Store` or `enclava_keys.ledger.Ledger` says. `clock` is a `ManualClock` for tests
@@ -883,8 +887,14 @@ class Outcome:
     def elsewhen(now: Time, /) -> Outcome:
         """The ledger's own clock is outside the windows of the step."""
 
+def after_fork_in_parent() -> None:
+    """Go on after a fork, in the parent."""
+
+def before_fork() -> None:
+    """Make ready for a fork: what is being written is written. The package registers it with `os.register_at_fork`."""
+
 def after_fork() -> None:
-    """Tells the core that this process is a child of a fork."""
+    """Begin anew after a fork, in the child."""
 
 def bearer(
     headers: Iterable[tuple[str | bytes, str | bytes]],

@@ -13,17 +13,19 @@ from enclava_keys import EnclavaError, Gate, ManualClock, PriceBook, bearer, res
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from enclava_keys import Key, NewKey, Permit
 
-Engine = Literal["memory", "keywords", "python"]
-"""In memory, records as JSON text or as keywords; or over a ledger and a store in Python."""
+Engine = Literal["memory", "keywords", "python", "sqlite"]
+"""In memory, records as JSON text or as keywords; over a ledger and a store in Python; in a SQLite file."""
 
 
 class World:
     """What a case runs in."""
 
-    def __init__(self, case: Case, engine: Engine) -> None:
+    def __init__(self, case: Case, engine: Engine, folder: Path) -> None:
+        self.folder = folder
         self.engine = engine
         self.clock = ManualClock(case.start)
         self.case = case
@@ -218,7 +220,8 @@ class World:
             prices = catalogue | prices if prices else catalogue
         if self.engine == "python":
             options |= {"ledger": self.ledger, "store": self.store}
-        return Gate.open("memory:", clock=self.clock, prices=prices, **options)
+        url = f"sqlite:///{self.folder}/keys.db" if self.engine == "sqlite" else "memory:"
+        return Gate.open(url, clock=self.clock, prices=prices, **options)
 
     def _keywords(self, spec: object) -> dict[str, Any] | None:
         # A name that is missing cannot be missing from a call.

@@ -287,6 +287,22 @@ def test_a_policy_file_is_read_and_not_written(tmp_path: Path) -> None:
     assert program("--store", f"file://{path}.not", "list").returncode == 5
 
 
+def test_keys_live_in_a_file_of_a_database(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/keys.db"
+    made = program("create", "k", "--daily-spend-limit", "5", ENCLAVA_STORE=store)
+    assert made.returncode == 0
+    secret = made.stdout.strip()
+    with Gate.open(store) as gate:
+        gate.authorize(secret, cost=1).settle(cost=1)
+        key_id = gate.verify(secret).id
+    told = json.loads(program("--json", "usage", key_id, ENCLAVA_STORE=store).stdout)
+    assert told["daily_spend"]["used"] == "1.00"
+    checked = program("check", "--cost", "4.01", ENCLAVA_STORE=store, ENCLAVA_SECRET=secret)
+    assert (checked.returncode, "daily_spend_exceeded" in checked.stdout) == (1, True)
+    assert program("revoke", key_id, "--yes", ENCLAVA_STORE=store).returncode == 0
+    assert program("check", ENCLAVA_STORE=store, ENCLAVA_SECRET=secret).returncode == 1
+
+
 def test_a_store_that_forgets_is_refused() -> None:
     for store, because in (
         ("memory:", "forgets its keys"),

@@ -37,6 +37,7 @@ from enclava_keys.ledger import Outcome, Row, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_threads_share_one_limit_to_the_cent(gate: Gate) -> None:
@@ -314,6 +315,28 @@ def test_children_draw_other_names(gate: Gate, secret: str) -> None:
     assert name != gate.authorize(secret, model="gpt-4").id
     os.close(reader)
     os.close(writer)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_workers_share_one_limit_in_a_file(tmp_path: Path) -> None:
+    gate = Gate.open(f"sqlite:///{tmp_path}/keys.db")
+    made = gate.create_key("k", daily_spend_limit="1.00")
+
+    def child() -> None:
+        for _ in range(20):
+            with suppress(Denied):
+                gate.authorize(made.secret.reveal(), cost="0.05").settle(cost="0.05")
+
+    # Each is forked by a thread of its own, so that they run at once.
+    codes: list[int] = []
+    threads = [threading.Thread(target=lambda: codes.append(fork(child))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0] * 4
+    balance = gate.usage(made.key.id).daily_spend
+    assert (balance.used, balance.held) == (Decimal(1), Decimal(0))
 
 
 def run(program: str) -> str:

@@ -221,7 +221,20 @@ pub(crate) fn at_most(most: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
     Ok(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
-/// Tells the core that this process is a child of a fork.
+/// Make ready for a fork: what is being written is written. The package registers it with `os.register_at_fork`.
+#[pyfunction]
+pub(crate) fn before_fork() {
+    // With the interpreter, so that no other thread forks in between. Nobody who has a database open needs it.
+    enclava_keys::before_fork();
+}
+
+/// Go on after a fork, in the parent.
+#[pyfunction]
+pub(crate) fn after_fork_in_parent() {
+    enclava_keys::after_fork_in_parent();
+}
+
+/// Begin anew after a fork, in the child.
 #[pyfunction]
 pub(crate) fn after_fork() {
     enclava_keys::after_fork();

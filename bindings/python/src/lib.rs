@@ -37,7 +37,7 @@ mod _native {
     #[pymodule_export]
     use crate::denial::Denial;
     #[pymodule_export]
-    use crate::gate::{Gate, after_fork};
+    use crate::gate::{Gate, after_fork, after_fork_in_parent, before_fork};
     #[pymodule_export]
     use crate::hold::Hold;
     #[pymodule_export]

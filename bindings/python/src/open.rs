@@ -28,6 +28,8 @@ impl Gate {
     ///
     /// - `memory:` keeps keys and budgets in this process.
     /// - `file:///etc/enclava/policy.json` reads keys from a policy file and keeps budgets in this process.
+    /// - `sqlite:///relative.db` or `sqlite:////absolute.db` keeps both in a SQLite file, for the processes of
+    ///   this host.
     ///
     /// `store` and `ledger` say otherwise where keys or budgets live: a URL, or an object that does what
     /// `enclava_keys.store.Store` or `enclava_keys.ledger.Ledger` says. `clock` is a `ManualClock` for tests
