@@ -41,7 +41,8 @@ struct Known {
 impl Refresher {
     pub(super) fn new(store: Arc<dyn Store>, interval: Duration, stale_limit: Duration) -> Self {
         Self {
-            shared: store.is_shared(),
+            // Whoever else holds it may give it to another gate.
+            shared: store.is_shared() || Arc::strong_count(&store) > 1,
             store,
             interval,
             stale_limit,

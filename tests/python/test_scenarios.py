@@ -16,6 +16,7 @@ from enclava_keys import EnclavaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CASES = [case for cases in read_all().values() for case in cases]
 
@@ -23,19 +24,27 @@ CASES = [case for cases in read_all().values() for case in cases]
 def runs() -> Iterator[object]:
     for engine in get_args(Engine):
         for case in CASES:
-            # The ledger in memory cannot be silenced.
-            if engine == "python" or not any(step["do"] == "outage" for step in case.steps):
+            if engine not in unfit(case):
                 yield pytest.param(case, engine, id=f"{engine}-{case.name}")
 
 
+def unfit(case: Case) -> set[Engine]:
+    """Tell the engines that a case is not for."""
+    # Only ours can be silenced.
+    if any(step["do"] == "outage" for step in case.steps):
+        return {"memory", "keywords", "sqlite"}
+    # What is in memory is one gate's alone.
+    return {"memory", "keywords"} if case.shared else set()
+
+
 @pytest.mark.parametrize(("case", "engine"), list(runs()))
-def test_scenario(case: Case, engine: Engine) -> None:
+def test_scenario(case: Case, engine: Engine, tmp_path: Path) -> None:
     if case.opens:
         with pytest.raises(EnclavaError) as caught:
-            World(case, engine)
+            World(case, engine, tmp_path)
         answers.compare_error(case.opens["error"], caught.value)
         return
-    world = World(case, engine)
+    world = World(case, engine, tmp_path)
     for number, step in enumerate(case.steps, 1):
         try:
             world.take(step)
@@ -74,6 +83,8 @@ def file(*steps: dict[str, object], **more: object) -> str:
         ),
         (file({"do": "verify", "secret": "k"}), "missing fields"),
         (file({"do": "stream", "permit": "p", "chunks": []}), "missing fields"),
+        (file({"do": "gate", "name": "b"}), "says shared"),
+        (file({"do": "outage", "on": True, "of": "shop"}), "ledger or the store"),
         (file({"do": "clock"}), "advance_seconds or set"),
         (file({"do": "verify", "secret": "k", "expect": {"okay": {}}}), "expects ok, denied or error"),
         (file({"do": "verify", "secret": "k", "expect": {"ok": {"kay": 1}}}), "unknown fields"),
@@ -117,9 +128,9 @@ def test_a_broken_file_is_rejected(text: str, because: str) -> None:
     ],
 )
 @pytest.mark.parametrize("engine", get_args(Engine))
-def test_a_wrong_expectation_is_noticed(step: dict[str, object], engine: Engine) -> None:
+def test_a_wrong_expectation_is_noticed(step: dict[str, object], engine: Engine, tmp_path: Path) -> None:
     [case] = read(file(step))
-    world = World(case, engine)
+    world = World(case, engine, tmp_path)
     world.take(case.steps[0])
     with pytest.raises(AssertionError):
         world.take(case.steps[1])
@@ -162,9 +173,8 @@ def another(value: object) -> object:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.opens], ids=lambda case: case.name)
-def test_no_expectation_goes_unread(case: Case) -> None:
-    silences = any(step["do"] == "outage" for step in case.steps)
-    world = World(case, "python" if silences else "memory")
+def test_no_expectation_goes_unread(case: Case, tmp_path: Path) -> None:
+    world = World(case, "python" if unfit(case) else "memory", tmp_path)
     for step in case.steps:
         answer = world.answer(step)
         for mutant in mutants(step.get("expect", {})):

@@ -1,16 +1,18 @@
 //! Steps of a call: authorize, extend, settle, let go.
 
+use std::time::Duration;
+
 use enclava_keys::{Error, Permit, Request};
 use serde_json::json;
 
 use super::answer::{self, Answer, Failed};
 use super::steps::{
-    Authorize, AuthorizeBody, Check, Extend, Progress, Record, Release, Settle, SettleById, SettleResponse,
-    Stream, Usage,
+    Authorize, AuthorizeBody, Check, Extend, Progress, Record, Release, ReleaseById, Settle, SettleById,
+    SettleResponse, Stream, Usage,
 };
 use super::world::{World, amounts, parsed};
 
-impl World {
+impl World<'_> {
     pub(super) fn authorize(&mut self, step: &Authorize) -> Result<Answer, String> {
         let secret = self.secret(&step.secret)?;
         let facts = Facts {
@@ -24,7 +26,9 @@ impl World {
             Ok(usage) => usage,
             Err(failed) => return Ok(Err(failed)),
         };
-        let permit = self.gate.authorize(&facts.of(&secret).cost(usage.cost).tokens(usage.tokens));
+        let wait = Duration::from_millis(step.wait_ms.unwrap_or(0));
+        let request = facts.of(&secret).cost(usage.cost).tokens(usage.tokens).wait(wait);
+        let permit = self.gate.authorize(&request);
         Ok(permit.map_err(Failed::from).and_then(|permit| self.admitted(step.name.as_deref(), permit)))
     }
 
@@ -84,9 +88,7 @@ impl World {
 
     pub(super) fn settle_by_id(&self, step: &SettleById) -> Result<Answer, String> {
         let id = match (&step.permit, &step.id) {
-            (Some(name), _) => {
-                self.permit_ids.get(name).cloned().ok_or_else(|| format!("no step made a permit {name:?}"))?
-            }
+            (Some(name), _) => self.permit_id(name)?,
             (None, id) => parsed(id.as_deref().unwrap_or_default())?,
         };
         let settled =
@@ -105,6 +107,11 @@ impl World {
 
     pub(super) fn release(&mut self, step: &Release) -> Result<Answer, String> {
         Ok(self.permit(&step.permit)?.release().map(|()| json!({})).map_err(Failed::from))
+    }
+
+    pub(super) fn release_by_id(&self, step: &ReleaseById) -> Result<Answer, String> {
+        let id = self.permit_id(&step.permit)?;
+        Ok(self.gate.release(&id).map(|()| json!({})).map_err(Failed::from))
     }
 
     pub(super) fn extend(&mut self, step: &Extend) -> Result<Answer, String> {

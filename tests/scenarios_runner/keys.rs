@@ -14,7 +14,7 @@ use super::answer::{self, Answer, Failed};
 use super::steps::{AllowedModels, Bearer, ClientIp, Create, Delete, Import, List, Rotate, Update, Verify};
 use super::world::{World, parsed};
 
-impl World {
+impl World<'_> {
     pub(super) fn create(&mut self, step: &Create) -> Answer {
         let text =
             step.spec.as_ref().map_or(step.spec_text.as_deref().unwrap_or_default(), |spec| spec.get());

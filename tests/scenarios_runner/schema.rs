@@ -26,8 +26,11 @@ pub(crate) struct Case {
     pub(super) start: String,
     pub(super) options: Options,
     pub(super) prices: Option<Box<RawValue>>,
+    pub(super) catalogue: Option<Box<RawValue>>,
     pub(super) opens: Opens,
     pub(super) strict: bool,
+    /// Whether its store is not one gate's alone.
+    pub(super) shared: bool,
     /// Each step and its text.
     pub(super) steps: Vec<(Step, String)>,
 }
@@ -50,9 +53,12 @@ struct RawCase {
     #[serde(default)]
     options: Options,
     prices: Option<Box<RawValue>>,
+    catalogue: Option<Box<RawValue>>,
     open: Option<Opens>,
     #[serde(default)]
     strict: bool,
+    #[serde(default)]
+    shared: bool,
     steps: Vec<Box<RawValue>>,
 }
 
@@ -75,6 +81,8 @@ pub(super) struct Options {
     pub(super) hide_amounts: bool,
     pub(super) hide_state: bool,
     pub(super) on_unavailable: Unavailable,
+    pub(super) refresh_seconds: Option<u64>,
+    pub(super) stale_seconds: Option<u64>,
     pub(super) peppers: Vec<Pepper>,
 }
 
@@ -127,7 +135,8 @@ impl Scenarios {
 
 impl Case {
     fn read(raw: RawCase) -> Result<Self, String> {
-        let RawCase { name, about, rules, start, options, prices, open, strict, steps } = raw;
+        let RawCase { name, about, rules, start, options, prices, catalogue, open, strict, shared, steps } =
+            raw;
         let fault = |fault: &str| format!("{name}: {fault}");
         let plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
         if name.is_empty() || !name.chars().all(plain) {
@@ -147,7 +156,12 @@ impl Case {
             let step = Step::read(raw.get()).map_err(|error| fault(&format!("step {number}: {error}")))?;
             Ok((step, raw.get().to_owned()))
         };
-        let steps = steps.into_iter().enumerate().map(read).collect::<Result<_, String>>()?;
-        Ok(Self { opens: open.unwrap_or(Opens::Ok), name, rules, start, options, prices, strict, steps })
+        let steps: Vec<(Step, String)> =
+            steps.into_iter().enumerate().map(read).collect::<Result<_, String>>()?;
+        if shared != steps.iter().any(|(step, _)| step.needs_a_shared_store()) {
+            return Err(fault("a case says shared if a step needs another gate or a silent store, else not"));
+        }
+        let opens = open.unwrap_or(Opens::Ok);
+        Ok(Self { name, rules, start, options, prices, catalogue, opens, strict, shared, steps })
     }
 }

@@ -58,7 +58,7 @@ steps! {
     "verify" Verify { secret: SecretText, expect: Expect<names::Verified> }
     "authorize" Authorize {
         secret: SecretText, #[serde(rename = "as")] name: Option<String>, model: Option<String>, purpose: Option<String>, endpoint: Option<String>,
-        ip: Option<String>, cost: Option<String>, tokens: Option<i64>, request_id: Option<String>, expect: Expect<names::Permit>,
+        ip: Option<String>, cost: Option<String>, tokens: Option<i64>, request_id: Option<String>, wait_ms: Option<u64>, expect: Expect<names::Permit>,
     }
     "authorize_body" AuthorizeBody {
         secret: SecretText, #[serde(rename = "as")] name: Option<String>, body: String, floor: Option<u64>, purpose: Option<String>,
@@ -72,6 +72,7 @@ steps! {
     "settle_response" SettleResponse { permit: String, body: String, expect: Expect<names::Settlement> }
     "settle_by_id" SettleById { permit: Option<String>, id: Option<String>, cost: Option<String>, tokens: Option<i64>, expect: Expect<names::Settlement> }
     "stream" Stream { permit: String, chunks: Vec<String>, #[serde(default = "yes")] finish: bool, expect: Option<Expect<names::Settlement>> }
+    "release_by_id" ReleaseById { permit: String, expect: Expect<names::Nothing> }
     "release" Release { permit: String, expect: Expect<names::Nothing> }
     "extend" Extend { permit: String, cost: Option<String>, tokens: Option<i64>, expect: Expect<names::Permit> }
     "drop" Drop { permit: String }
@@ -84,7 +85,8 @@ steps! {
     "alerts" Alerts { expect: Expect<names::Alerts> }
     "events" Events { expect: Expect<names::Events> }
     "stats" Stats { expect: Expect<names::Stats> }
-    "outage" Outage { on: bool }
+    "gate" Another { name: String }
+    "outage" Outage { on: bool, #[serde(default)] of: Room }
     "bearer" Bearer { headers: Vec<(String, String)>, #[serde(default)] also: Vec<String>, expect: Expect<names::Bearer> }
     "client_ip" ClientIp { peer: String, forwarded: Vec<String>, trusted: Vec<String>, expect: Expect<names::ClientIp> }
 }
@@ -141,11 +143,25 @@ pub(super) enum Change {
     UpperCase,
 }
 
+/// What may fall silent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Room {
+    #[default]
+    Ledger,
+    Store,
+}
+
 fn yes() -> bool {
     true
 }
 
 impl Step {
+    /// Whether it makes sense only where the store is not one gate's alone.
+    pub(super) fn needs_a_shared_store(&self) -> bool {
+        matches!(self, Self::Another(_) | Self::Outage(Outage { of: Room::Store, .. }))
+    }
+
     // What serde cannot say: which fields go together.
     fn checked(self) -> Result<Self, String> {
         let (sound, rule) = match &self {

@@ -10,32 +10,40 @@ use enclava_keys::gate::Alert;
 use enclava_keys::{Clock, Gate, KeyId, ManualClock, Money, Permit, Timestamp, Usage};
 
 use super::answer::{self, Failed};
-use super::engine::{self, Engine, Switch};
+use super::engine::{Engine, Site};
 use super::schema::{Case, Opens};
-use super::steps::{Change, SecretText, Step};
+use super::steps::{Change, Room, SecretText, Step};
 
-/// A gate and what its steps named.
-pub(super) struct World {
-    pub(super) gate: Gate,
+/// The name of the gate that a case begins with.
+const FIRST: &str = "first";
+
+/// The gates and what their steps named.
+pub(super) struct World<'a> {
+    case: &'a Case,
+    site: Site,
+    gates: BTreeMap<String, Arc<Gate>>,
+    /// The one that takes the steps.
+    pub(super) gate: Arc<Gate>,
     pub(super) clock: Arc<ManualClock>,
-    pub(super) outage: Switch,
     pub(super) keys: BTreeMap<String, KeyId>,
     pub(super) secrets: BTreeMap<String, String>,
     pub(super) permits: BTreeMap<String, Permit>,
     pub(super) permit_ids: BTreeMap<String, PermitId>,
 }
 
-impl World {
+impl<'a> World<'a> {
     /// Opens the gate of `case`; none if it is rightly refused.
-    pub(super) fn open(case: &Case, engine: &Engine) -> Result<Option<Self>, String> {
+    pub(super) fn open(case: &'a Case, engine: &Engine) -> Result<Option<Self>, String> {
         let clock = Arc::new(ManualClock::new(parsed(&case.start)?));
+        let mut site = Site::new(case, engine);
         let told: Arc<dyn Clock> = clock.clone();
-        let opened = engine::open(case, engine, told);
-        match (opened, &case.opens) {
-            (Ok((gate, outage)), Opens::Ok) => Ok(Some(Self {
+        match (site.open(case, told).map(Arc::new), &case.opens) {
+            (Ok(gate), Opens::Ok) => Ok(Some(Self {
+                case,
+                site,
+                gates: BTreeMap::from([(FIRST.to_owned(), Arc::clone(&gate))]),
                 gate,
                 clock,
-                outage,
                 keys: BTreeMap::new(),
                 secrets: BTreeMap::new(),
                 permits: BTreeMap::new(),
@@ -60,9 +68,13 @@ impl World {
                 Ok(())
             }
             Step::Outage(step) => {
-                self.outage.silence(step.on);
+                match step.of {
+                    Room::Ledger => self.site.ledger.silence(step.on),
+                    Room::Store => self.site.store.silence(step.on),
+                }
                 Ok(())
             }
+            Step::Another(step) => self.turn_to(&step.name),
             Step::Create(step) => step.expect.compare(self.create(step)),
             Step::Import(step) => step.expect.compare(self.import(step)),
             Step::Update(step) => step.expect.compare(self.update(step)?),
@@ -88,6 +100,7 @@ impl World {
             Step::SettleResponse(step) => step.expect.compare(self.settle_response(step)?),
             Step::SettleById(step) => step.expect.compare(self.settle_by_id(step)?),
             Step::Stream(step) => self.stream(step),
+            Step::ReleaseById(step) => step.expect.compare(self.release_by_id(step)?),
             Step::Release(step) => step.expect.compare(self.release(step)?),
             Step::Extend(step) => step.expect.compare(self.extend(step)?),
             Step::Record(step) => step.expect.compare(self.record(step)?),
@@ -96,6 +109,17 @@ impl World {
             Step::Dispatched(step) => self.permit(&step.permit).map(Permit::dispatched),
             Step::Progress(step) => self.progress(step),
         }
+    }
+
+    // From now on the gate of this name takes the steps; it opens over the same store and ledger if there is none.
+    fn turn_to(&mut self, name: &str) -> Result<(), String> {
+        if !self.gates.contains_key(name) {
+            let told: Arc<dyn Clock> = self.clock.clone();
+            let gate = self.site.open(self.case, told).map_err(|failed| failed.to_string())?;
+            self.gates.insert(name.to_owned(), Arc::new(gate));
+        }
+        self.gate = self.gates.get(name).cloned().ok_or("no such gate")?;
+        Ok(())
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -115,6 +139,11 @@ impl World {
 
     pub(super) fn name_of_owner(&self) -> impl Fn(&Alert) -> String {
         |alert| self.name_of(&alert.key_id)
+    }
+
+    /// The id of the permit of this name, which may be gone.
+    pub(super) fn permit_id(&self, name: &str) -> Result<PermitId, String> {
+        self.permit_ids.get(name).cloned().ok_or_else(|| format!("no step made a permit {name:?}"))
     }
 
     /// The permit of this name.
@@ -174,7 +203,7 @@ fn change(secret: &str, change: Change) -> String {
     }
 }
 
-impl World {
+impl World<'_> {
     fn alerts(&self) -> serde_json::Value {
         let told = self.gate.take_alerts(usize::MAX);
         let told = told.iter().map(|alert| answer::alert(alert, &self.name_of(&alert.key_id)));

@@ -3,6 +3,7 @@
 mod amounts;
 mod arguments;
 mod asynchronous;
+mod calls;
 mod clock;
 mod denial;
 mod errors;
@@ -13,6 +14,7 @@ mod key;
 mod manage;
 mod open;
 mod permit;
+mod pickling;
 mod plugged;
 mod prices;
 mod record;
@@ -35,7 +37,7 @@ mod _native {
     #[pymodule_export]
     use crate::denial::Denial;
     #[pymodule_export]
-    use crate::gate::{Gate, after_fork};
+    use crate::gate::{Gate, after_fork, after_fork_in_parent, before_fork};
     #[pymodule_export]
     use crate::hold::Hold;
     #[pymodule_export]

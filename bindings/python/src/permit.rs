@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
+use enclava_keys::Permit as CorePermit;
 use enclava_keys::Usage as CoreUsage;
 use enclava_keys::budget::PermitId;
-use enclava_keys::{Error, Permit as CorePermit};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -18,7 +18,7 @@ use crate::settlement::{Settlement, Usage};
 use crate::stream::Stream;
 
 /// The right to make one call, with its estimate set aside.
-#[pyclass(frozen, weakref, module = "enclava_keys")]
+#[pyclass(frozen, module = "enclava_keys")]
 pub(crate) struct Permit {
     // Dropped before the gate: the core that it was given by must not end with it.
     core: Mutex<Option<CorePermit>>,
@@ -61,6 +61,17 @@ impl Permit {
         Self { core: Mutex::new(Some(core)), was: OnceLock::new(), gate }
     }
 
+    // Asks the permit, if it is still here.
+    #[inline]
+    fn here<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&mut CorePermit) -> T + Send) -> Option<T> {
+        let gate = self.gate.get();
+        if gate.blocks {
+            gate.attend(py, || self.core.lock().as_mut().map(ask))
+        } else {
+            self.core.lock_py_attached(py).as_mut().map(ask)
+        }
+    }
+
     // Asks the permit, or what is known of it since it was given up.
     fn ask<T: Send>(
         &self,
@@ -68,17 +79,11 @@ impl Permit {
         here: impl FnOnce(&mut CorePermit) -> T + Send,
         given_up: impl FnOnce(&Facts) -> T,
     ) -> PyResult<T> {
-        let gate = self.gate.get();
-        let found = if gate.blocks {
-            gate.attend(py, || self.core.lock().as_mut().map(here))
-        } else {
-            self.core.lock_py_attached(py).as_mut().map(here)
-        };
-        match (found, self.was.get()) {
-            (Some(answer), _) => Ok(answer),
-            (None, Some(facts)) => Ok(given_up(facts)),
-            (None, None) => Err(Conflict::new_err("this permit is gone")),
-        }
+        self.here(py, here).map_or_else(|| self.was().map(given_up), Ok)
+    }
+
+    fn was(&self) -> PyResult<&Facts> {
+        self.was.get().map(|facts| &**facts).ok_or_else(|| Conflict::new_err("this permit is gone"))
     }
 
     // Takes the permit out of the hands of whoever has this object. `None` if it was taken before.
@@ -92,7 +97,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(permit) = self.core.get_mut().take() {
+        if self.gate.get().blocks
+            && let Some(permit) = self.core.get_mut().take()
+        {
             Python::attach(|py| self.gate.get().let_go(py, permit));
         }
     }
@@ -100,11 +107,13 @@ impl Drop for Permit {
 
 #[pymethods]
 impl Permit {
+    /// Its name: any worker that shares the ledger can settle by it.
     #[getter]
     fn id(&self, py: Python<'_>) -> PyResult<String> {
         self.ask(py, |permit| permit.id().to_string(), |facts| facts.id.to_string())
     }
 
+    /// The key that it was given to, as the record stood then.
     #[getter]
     fn key(&self, py: Python<'_>) -> PyResult<Key> {
         let key = self.ask(
@@ -115,35 +124,43 @@ impl Permit {
         Ok(Key::new(key, self.gate.get()))
     }
 
+    /// The model to dispatch: the one that was checked. Dispatch this text, never one read again from the
+    /// request.
     #[getter]
     fn model(&self, py: Python<'_>) -> PyResult<Option<String>> {
         self.ask(py, |permit| permit.model().map(str::to_owned), |facts| facts.model.clone())
     }
 
+    /// The most output tokens that the call may be allowed, where the gate priced the request; dispatch it.
     #[getter]
     fn max_tokens(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         self.ask(py, |permit| permit.max_tokens(), |facts| facts.max_tokens)
     }
 
+    /// What is set aside.
     #[getter]
     fn estimate(&self, py: Python<'_>) -> PyResult<Usage> {
         self.ask(py, |permit| permit.estimate(), |facts| facts.estimate).map(Usage)
     }
 
+    /// Whether the request id found a live hold of the same request: dropping this permit then does nothing.
     #[getter]
     fn is_view(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, |permit| permit.is_view(), |facts| facts.view)
     }
 
+    /// Whether the ledger could not answer and the gate was set to admit such calls: nothing is set aside.
     #[getter]
     fn is_degraded(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, |permit| permit.is_degraded(), |facts| facts.degraded)
     }
 
+    /// Say that the call is on its way to the model: from now on a drop charges.
     fn dispatched(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, CorePermit::dispatched, |_| ())
     }
 
+    /// Say what is known of the usage so far, which is what a drop then charges.
     #[pyo3(signature = (usage = None, /, *, cost = None, tokens = None))]
     fn progress(
         &self,
@@ -153,16 +170,12 @@ impl Permit {
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let usage = Usage::stated(usage, cost, tokens)?;
-        self.ask(
-            py,
-            |permit| {
-                permit.progress(usage);
-                Ok(())
-            },
-            |_| Err(given_up()),
-        )?
+        self.here(py, |permit| permit.progress(usage)).ok_or_else(given_up)
     }
 
+    /// Set more aside beyond the estimate, by the same atomic rule, and give the hold a new lifetime.
+    ///
+    /// Raises `Denied` if it does not fit: stop the call. `Conflict` if the permit was ended.
     #[pyo3(signature = (*, cost = None, tokens = None))]
     fn extend(
         &self,
@@ -171,10 +184,15 @@ impl Permit {
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let more = usage(cost, tokens)?;
-        let given_up = || Error::Conflict("this permit was given up; it cannot be extended".to_owned());
-        self.ask(py, |permit| permit.extend(more), |_| Err(given_up()))?.map_err(|error| raised(py, error))
+        self.here(py, |permit| permit.extend(more)).ok_or_else(given_up)?.map_err(|error| raised(py, error))
     }
 
+    /// Charge what the call came to, as a `Usage` or as `cost` and `tokens`, and end the permit. Facts are
+    /// never refused: more than the estimate, a limit passed, a key revoked meanwhile, or midnight gone by are
+    /// all recorded.
+    ///
+    /// Raises `AlreadySettled` with the first settlement if it was ended before, `InvalidValue` or
+    /// `LedgerError` with the hold still live: then this may be called again.
     #[pyo3(signature = (usage = None, /, *, cost = None, tokens = None))]
     fn settle(
         &self,
@@ -184,27 +202,36 @@ impl Permit {
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Settlement> {
         let usage = Usage::stated(usage, cost, tokens)?;
-        match self.ask(py, |permit| Ok(permit.settle(usage)), |facts| Err(facts.id.clone()))? {
-            Ok(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
-            Err(id) => self.gate.get().settle_by(py, &id, usage),
+        match self.here(py, |permit| permit.settle(usage)) {
+            Some(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
+            None => self.gate.get().settle_by(py, &self.was()?.id, usage),
         }
     }
 
+    /// Settle by what the model answered: the whole body of a response that was not streamed. One that tells no
+    /// usage is charged the estimate; for a call that failed, `release` instead.
+    ///
+    /// Raises `InvalidValue` if the usage cannot be read: the hold stays, settle it otherwise. Else as
+    /// `settle`.
     #[pyo3(signature = (body, /))]
     fn settle_response(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Settlement> {
         let body = arguments::body("response", body)?;
-        self.ask(py, |permit| Ok(permit.settle_response(&body)), |_| Err(given_up()))??
+        self.here(py, |permit| permit.settle_response(&body))
+            .ok_or_else(given_up)?
             .map(Settlement)
             .map_err(|error| raised(py, error))
     }
 
+    /// Let the hold go without a charge and end the permit: the call was not made, or cost nothing.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        match self.ask(py, |permit| Ok(permit.release()), |facts| Err(facts.id.clone()))? {
-            Ok(released) => released.map_err(|error| raised(py, error)),
-            Err(id) => self.gate.get().release_by(py, &id),
+        match self.here(py, CorePermit::release) {
+            Some(released) => released.map_err(|error| raised(py, error)),
+            None => self.gate.get().release_by(py, &self.was()?.id),
         }
     }
 
+    /// Give up the permit without ending its hold, and answer its id; some `gate.settle` will end it, or it
+    /// lapses.
     fn detach(&self, py: Python<'_>) -> PyResult<String> {
         if let Some(permit) = self.give_up(py) {
             // Disarms it; its name was noted.
@@ -213,6 +240,8 @@ impl Permit {
         self.id(py)
     }
 
+    /// Follow the answer as it streams, to settle by what it says of its usage. The permit is dispatched, and
+    /// its stream's to settle from now on.
     fn stream(&self, py: Python<'_>) -> PyResult<Stream> {
         let permit = self.give_up(py).ok_or_else(given_up)?;
         Ok(Stream::new(permit.stream(), self.gate.clone_ref(py)))
