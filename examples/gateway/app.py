@@ -54,7 +54,7 @@ def build(settings: Settings, clock: ManualClock | None = None) -> Starlette:
                 yield
 
     api = Starlette(routes=[Route("/models", listed), Route("/{path:path}", upstream.call, methods=["POST"])])
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", home),
             Route("/health", health),
@@ -63,3 +63,5 @@ def build(settings: Settings, clock: ManualClock | None = None) -> Starlette:
         ],
         lifespan=lifespan,
     )
+    app.state.gate = gate
+    return app
