@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# FastAPI reads the annotations of a dependency when the application starts.
+from starlette.requests import HTTPConnection  # noqa: TC002
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.requests import HTTPConnection
     from starlette.types import Scope
 
     from enclava_keys._native import Gate, Key, Permit
