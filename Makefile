@@ -2,16 +2,20 @@
 
 SHELL := /bin/sh
 PYTHON ?= python3
-# How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test.
+# How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
+# kills of processes on a database, rounds of eight processes on one budget, examples of each hostile one.
 SOAK_SECONDS ?= 20
 SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
+SOAK_KILLS ?= 300
+SOAK_ROUNDS ?= 20
+SOAK_EXAMPLES ?= 500
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
-TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches
+TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := format lint rust shuttle doctest doc python types
-SOAKS := model shuttle fuzz
+SOAKS := model shuttle crash fuzz python installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -44,7 +48,8 @@ test-format:
 	cargo fmt --all --check
 
 test-lint:
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features enclava-keys/sqlite -- -D warnings
+	cargo clippy --locked --package enclava-keys -- -D warnings
 
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
@@ -62,7 +67,7 @@ test-doctest:
 	cargo test $(TESTED) --doc
 
 test-doc:
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --features enclava-keys/sqlite
 
 test-python: venv
 	$(BIN)/pytest
@@ -72,13 +77,15 @@ test-types:
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --allowlist tests/python/stubtest.allow enclava_keys
+	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes enclava_keys --ignoreexternal
 
-bench: ## measure, then print one table of medians and ratios
+bench: venv ## measure, then print one table of medians and ratios
 	rm -rf $(TARGET_DIR)/criterion
 	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
+	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/gate.py
 	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
 
-soak: ## the model, the interleavings and every fuzz target for longer (SOAK_CASES, SOAK_SCHEDULES, SOAK_SECONDS)
+soak: ## all that is random for longer, and every way to install (SOAK_CASES, SOAK_KILLS, SOAK_EXAMPLES, …)
 	$(call each,soak,$(SOAKS))
 
 soak-model:
@@ -90,8 +97,24 @@ soak-shuttle:
 	$(SHUTTLE) cargo clippy --locked -p enclava-keys --lib --test shuttle -- -D warnings
 	SHUTTLE_SCHEDULES=$(SOAK_SCHEDULES) $(SHUTTLE) cargo test --locked -p enclava-keys --test shuttle
 
+soak-crash:
+	@echo "kills and power cuts ($(SOAK_KILLS)), and $(SOAK_ROUNDS) rounds of 8 processes"
+	SOAK_KILLS=$(SOAK_KILLS) SOAK_ROUNDS=$(SOAK_ROUNDS) cargo test --locked --features sqlite \
+		--test sqlite_crash --test sqlite_processes -- --nocapture --test-threads 1 >$(TARGET_DIR)/crash.log 2>&1 || \
+		{ cat $(TARGET_DIR)/crash.log; exit 1; }
+	@grep -E ' (kills|power cuts|rounds) ' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
+	@awk '/ (kills|power cuts) / { sum += $$1 } END { print sum " kills and cuts in all runs so far" }' \
+		$(TARGET_DIR)/crash-totals.txt
+
 soak-fuzz:
 	@fuzz/soak.sh $(SOAK_SECONDS)
+
+soak-python: venv
+	HOSTILE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q tests/python/test_hostile.py
+
+# By every way that pip knows.
+soak-installs:
+	PYTHON=$(PYTHON) tests/python/installs.sh
 
 serve: examples ## the example gateway with its API Keys page, until it is stopped (examples/gateway/settings.py)
 	@cd examples && ../$(BIN)/python -m gateway

@@ -10,11 +10,14 @@
 )]
 
 mod clock;
+mod fork;
 mod id;
 mod sync;
 mod time;
 
 pub mod budget;
+#[cfg(feature = "sqlite")]
+pub mod engine;
 pub mod gate;
 pub mod key;
 pub mod ledger;
@@ -24,7 +27,8 @@ pub mod wire;
 
 pub use budget::{Money, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use gate::{Alert, Error, Gate, NewKey, Permit, Request, Settlement, after_fork};
+pub use fork::{after_fork, after_fork_in_parent, before_fork};
+pub use gate::{Alert, Error, Gate, NewKey, Permit, Request, Settlement};
 pub use id::{KeyId, KeyIdError};
 pub use key::{Key, KeyEdit, KeySpec, Secret};
 pub use ledger::Ledger;

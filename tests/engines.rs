@@ -20,3 +20,19 @@ mod memory {
 
     ledger_suite!(Arc::new(MemoryLedger::new()));
 }
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use enclava_keys::engine::Sqlite;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn ledger(directory: &TempDir) -> Arc<dyn enclava_keys::Ledger> {
+        let url = format!("sqlite:///{}/enclava.db", directory.path().display());
+        Arc::new(Sqlite::open(&url).unwrap().ledger())
+    }
+
+    // The directory lives as long as the case.
+    ledger_suite!(ledger(&TempDir::new().unwrap()));
+}

@@ -24,6 +24,35 @@ fn memory() {
     passes(&MEMORY);
 }
 
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use enclava_keys::engine::Sqlite;
+    use parking_lot::Mutex;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    // Where the case under way has its file.
+    static DIRECTORY: Mutex<Option<TempDir>> = Mutex::new(None);
+
+    const SQLITE: Engine = Engine {
+        leased: false,
+        rooms: || {
+            let directory = TempDir::new().unwrap_or_else(|error| panic!("{error}"));
+            let url = format!("sqlite:///{}/enclava.db?durability=normal", directory.path().display());
+            *DIRECTORY.lock() = Some(directory);
+            let database = Sqlite::open(&url).unwrap_or_else(|error| panic!("{error}"));
+            (Arc::new(database.store()), Arc::new(database.ledger()))
+        },
+    };
+
+    #[test]
+    fn sqlite() {
+        passes(&SQLITE);
+        *DIRECTORY.lock() = None;
+    }
+}
+
 fn passes(engine: &Engine) {
     let report = run_all(engine).unwrap_or_else(|error| panic!("{error}"));
     println!("{} cases ran, {} were left out", report.ran, report.left_out);

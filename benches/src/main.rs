@@ -139,6 +139,31 @@ const ROWS: &[Row] = &[
         goal: Goal::AtLeast(40.0),
         ratio: |m| m.ratio("limitador/reserve-and-commit", "gate/hot"),
     },
+    Row {
+        work: "Python, authorize + settle: microseconds",
+        goal: Goal::AtMost(0.7),
+        ratio: |m| Some(m.of("python/hot")? / 1_000.0),
+    },
+    Row {
+        work: "  hand-written Python, which does less: the same",
+        goal: Goal::AtLeast(1.0),
+        ratio: |m| m.ratio("python/hand-written", "python/hot"),
+    },
+    Row {
+        work: "  money as floats: as text",
+        goal: Goal::None,
+        ratio: |m| m.ratio("python/hot/floats", "python/hot"),
+    },
+    Row {
+        work: "  money as decimals: as text",
+        goal: Goal::None,
+        ratio: |m| m.ratio("python/hot/decimals", "python/hot"),
+    },
+    Row {
+        work: "  denied and caught: the same",
+        goal: Goal::None,
+        ratio: |m| m.ratio("python/denied/model", "python/hot"),
+    },
     Row { work: "1 M keys, idle: bytes a key", goal: Goal::AtMost(400.0), ratio: |m| m.of("memory/idle/B") },
     Row { work: "  each used once: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-once/B") },
     Row { work: "  each used often: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-often/B") },

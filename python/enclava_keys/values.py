@@ -159,7 +159,5 @@ class Stats:
     overrun: int
     """Calls that came to more than was set aside."""
     alerts_lost: int
-    """Alerts that a full queue pushed out."""
     events_lost: int
-    """Events that a full queue pushed out."""
     refresh_failures: int

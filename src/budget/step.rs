@@ -83,6 +83,8 @@ pub struct Step<'a> {
     pub hold: &'a Hold,
     /// Where it stands after.
     pub becomes: Standing,
+    /// Which model the call is for, told when the hold is made, for a ledger that keeps a history by model.
+    pub model: Option<&'a str>,
     /// What it adds to each meter of US dollars.
     pub spend: Delta,
     /// What it adds to each meter of tokens.
@@ -236,6 +238,7 @@ impl<'a> Step<'a> {
             parties,
             hold,
             becomes,
+            model: None,
             spend: Delta { used: 0, held: estimate.cost.as_picos() },
             tokens: Delta { used: 0, held: estimate.tokens.into() },
             asks: true,
@@ -277,6 +280,7 @@ impl<'a> Step<'a> {
             parties,
             hold,
             becomes,
+            model: None,
             spend: delta(before.usage.cost.as_picos(), usage.cost.as_picos()),
             tokens: delta(before.usage.tokens.into(), usage.tokens.into()),
             asks: false,

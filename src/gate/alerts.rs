@@ -10,7 +10,7 @@ use super::queue::Queue;
 use crate::budget::{Amount, Meter, Threshold};
 use crate::id::KeyId;
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::time::Timestamp;
 
 /// "This meter crossed its threshold in this window", told exactly once.
@@ -38,7 +38,6 @@ type Callback = dyn Fn(&Alert) + Send + Sync;
 
 /// Where alerts go. Nothing here ever waits for a callback.
 pub(super) struct AlertDesk {
-    shared: Arc<Shared>,
     worker: Mutex<Worker>,
 }
 
@@ -62,74 +61,94 @@ struct State {
 
 #[derive(Default)]
 struct Worker {
+    shared: Arc<Shared>,
+    // Also in the state, which a fork may leave locked.
+    callback: Option<Arc<Callback>>,
     thread: Option<JoinHandle<()>>,
-    // The process that the thread runs in: a fork leaves it behind.
     process: u32,
 }
 
 impl AlertDesk {
     pub(super) fn new() -> Self {
-        Self { shared: Arc::default(), worker: Mutex::default() }
+        Self { worker: Mutex::default() }
     }
 
     /// Calls `callback` with every alert from now on, on a thread of the library's own.
     pub(super) fn on_alert(&self, callback: Arc<Callback>) {
-        self.shared.state.lock().callback = Some(callback);
-        self.start();
+        let mut worker = self.here();
+        worker.callback = Some(Arc::clone(&callback));
+        worker.shared.state.lock().callback = Some(callback);
+        worker.start();
     }
 
     pub(super) fn tell(&self, alert: Alert) {
-        let called = {
-            let mut state = self.shared.state.lock();
-            let called = state.callback.is_some();
+        let mut worker = self.here();
+        let called = worker.callback.is_some();
+        {
+            let mut state = worker.shared.state.lock();
             if called {
                 state.waiting.push(alert.clone());
             }
             state.polled.push(alert);
-            called
-        };
+        }
         if called {
-            self.start();
-            self.shared.work.notify_one();
+            worker.start();
+            worker.shared.work.notify_one();
         }
     }
 
     /// At most `most` alerts that nobody took yet, oldest first.
     pub(super) fn take(&self, most: usize) -> Vec<Alert> {
-        self.shared.state.lock().polled.take(most)
+        self.here().shared.state.lock().polled.take(most)
     }
 
     /// Alerts that were pushed out of a full queue.
     pub(super) fn lost(&self) -> u64 {
-        let state = self.shared.state.lock();
+        let worker = self.here();
+        let state = worker.shared.state.lock();
         state.polled.lost().saturating_add(state.waiting.lost())
     }
 
     /// Waits until the callback has seen every alert told so far. Not to be called from the callback.
     pub(super) fn flush(&self) {
-        if !self.start() {
-            return;
-        }
-        let mut state = self.shared.state.lock();
+        let shared = {
+            let mut worker = self.here();
+            if !worker.start() {
+                return;
+            }
+            Arc::clone(&worker.shared)
+        };
+        let mut state = shared.state.lock();
         while state.callback.is_some() && (state.busy || !state.waiting.is_empty()) {
-            state = self.shared.idle.wait(state);
+            state = shared.idle.wait(state);
         }
     }
 
-    // Starts the thread if there is a callback and no thread in this process; answers whether one runs.
-    fn start(&self) -> bool {
+    // The worker of this process. What a fork brings along is the parent's: its alerts to tell, its thread, which does not
+    // run here, and locks that this thread may have held.
+    fn here(&self) -> MutexGuard<'_, Worker> {
         let mut worker = self.worker.lock();
         let process = std::process::id();
-        if worker.thread.is_none() || worker.process != process {
-            if self.shared.state.lock().callback.is_none() {
-                return false;
-            }
+        if worker.process != process {
+            let callback = worker.callback.take();
+            let shared = Arc::<Shared>::default();
+            shared.state.lock().callback.clone_from(&callback);
+            *worker = Worker { shared, callback, thread: None, process };
+        }
+        worker
+    }
+}
+
+impl Worker {
+    // Starts the thread if there is a callback and no thread yet; answers whether one runs.
+    fn start(&mut self) -> bool {
+        if self.thread.is_none() && self.callback.is_some() {
             let shared = Arc::clone(&self.shared);
             let thread = thread::Builder::new().name("enclava-alerts".into()).spawn(move || shared.run());
             // Without a thread the alerts wait in their queue, and the next one tries again.
-            *worker = Worker { thread: thread.ok(), process };
+            self.thread = thread.ok();
         }
-        worker.thread.is_some()
+        self.thread.is_some()
     }
 }
 
@@ -154,13 +173,10 @@ impl Shared {
 
 impl Drop for AlertDesk {
     fn drop(&mut self) {
-        self.shared.state.lock().closing = true;
-        self.shared.work.notify_all();
-        let worker = std::mem::take(&mut *self.worker.lock());
-        let here = worker.process == std::process::id();
-        if let Some(thread) =
-            worker.thread.filter(|thread| here && thread.thread().id() != thread::current().id())
-        {
+        let Worker { shared, thread, .. } = std::mem::take(&mut *self.here());
+        shared.state.lock().closing = true;
+        shared.work.notify_all();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
             let _ = thread.join();
         }
     }

@@ -10,7 +10,7 @@ use super::{Alert, Balances, Error, Gate, OnUnavailable, Permit, Request, Settle
 use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
 use crate::id::KeyId;
 use crate::key::Key;
-use crate::ledger::{Closing, NotReserved};
+use crate::ledger::{Closing, NotReserved, Tally};
 use crate::policy::Refusal;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
@@ -133,6 +133,15 @@ impl Gate {
         Ok(Balances::new(&limits, key.calendar().windows(now), &rows?))
     }
 
+    /// What a key used on each of the last `days` days on which it used anything, by model, the last day first: as far as
+    /// the ledger keeps a history, which `sqlite:` does and `memory:` does not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
+    pub fn history(&self, id: &KeyId, days: usize) -> Result<Vec<Tally>, Error> {
+        Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
+    }
+
     /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and if it panics
     /// only its own alert is lost. Alerts wait for it in a bounded queue. A second callback replaces the first.
     pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
@@ -194,7 +203,7 @@ impl Gate {
     }
 
     pub(super) fn subject(&self, id: &KeyId) -> Result<Subject, Error> {
-        Subject::of(&self.core.directory, id).ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
+        Subject::of(&self.core.directory, id).ok_or_else(|| Error::no_key(id))
     }
 
     fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {

@@ -149,11 +149,12 @@ impl Core {
         key: &Key,
         hold: &mut Hold,
         estimate: Usage,
+        model: Option<&str>,
         now: Timestamp,
     ) -> Result<bool, NotReserved> {
         let limits = key.limits();
         let mut lapses = Vec::new();
-        let reserved = self.books.reserve(&[account(key, &limits)], hold, estimate, now, &mut lapses);
+        let reserved = self.books.reserve(&[account(key, &limits)], hold, estimate, model, now, &mut lapses);
         if !lapses.is_empty() {
             self.tell_lapses(key, &limits, lapses);
         }

@@ -1,11 +1,17 @@
 //! What can go wrong besides a denial.
 
+#[cfg(feature = "sqlite")]
+use crate::engine::OpenError;
+use crate::id::KeyId;
 use crate::key::{ChangeError, CreateError, InvalidRecord};
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
 use crate::wire::Denial;
 
 use super::Settlement;
+
+/// Bytes of an id that are repeated in a message: as long as a generated one, and shorter than a secret.
+const LONGEST_SHOWN: usize = 30;
 
 /// Why a call other than `authorize` did not do as it was asked. The message says what to do; none holds a secret.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -43,6 +49,13 @@ impl Error {
     pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         Self::InvalidValue { field, message: message.into() }
     }
+
+    /// Nobody has this id. A long one is not repeated: somebody may have pasted a secret where an id belongs.
+    pub(super) fn no_key(id: &KeyId) -> Self {
+        let id = id.to_string();
+        let shown = if id.len() <= LONGEST_SHOWN { &id } else { "of this id" };
+        Self::NotFound(format!("there is no key {shown}"))
+    }
 }
 
 impl From<CreateError> for Error {
@@ -59,6 +72,16 @@ impl From<ChangeError> for Error {
         match error {
             ChangeError::Invalid(invalid) => Self::InvalidRecord(invalid),
             ChangeError::Conflict(conflict) => Self::Conflict(conflict.to_string()),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Url(message) => Self::invalid("url", message),
+            OpenError::Failed(message) => Self::Ledger(LedgerError::new(message)),
         }
     }
 }

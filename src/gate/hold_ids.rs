@@ -6,10 +6,10 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
-use super::fork;
 use super::lane::{Count, Lanes};
 use super::request::Request;
 use crate::budget::{HoldId, Owner};
+use crate::fork;
 use crate::id::KeyId;
 use crate::ledger::LedgerError;
 use crate::sync::Mutex;

@@ -60,7 +60,7 @@ impl Gate {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
-        self.core.directory.get(id).ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
+        self.core.directory.get(id).ok_or_else(|| Error::no_key(id))
     }
 
     /// The keys after `after`, in the order of their ids (that is, of their making), at most `limit`.
@@ -104,8 +104,7 @@ impl Gate {
             Ok(key.rotated(new, overlap.as_secs(), now)?)
         })?;
         let key = self.changed(EventKind::KeyRotated, change, "");
-        made.map(|secret| NewKey { key, secret })
-            .ok_or_else(|| Error::NotFound(format!("there is no key {id}")))
+        made.map(|secret| NewKey { key, secret }).ok_or_else(|| Error::no_key(id))
     }
 
     /// Stops a key until it is enabled again. The next call is denied; calls in flight settle.

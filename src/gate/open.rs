@@ -13,6 +13,8 @@ use super::refresh::Refresher;
 use super::waiting::Waiting;
 use super::{Error, Gate};
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "sqlite")]
+use crate::engine::Sqlite;
 use crate::key::Peppers;
 use crate::ledger::{Books, Ledger, MemoryLedger, OnLapse, Terms};
 use crate::store::{MemoryStore, PolicyFile, Store};
@@ -71,7 +73,8 @@ impl Builder {
         Self { clock, ..self }
     }
 
-    /// Keeps key records in `store`, whatever the URL says.
+    /// Keeps key records in `store`, whatever the URL says. Several gates may be given one store: keep a clone of the `Arc`
+    /// until the last of them is open.
     pub fn store(self, store: Arc<dyn Store>) -> Self {
         Self { store: Some(store), ..self }
     }
@@ -86,7 +89,7 @@ impl Builder {
     /// # Errors
     /// [`Error::InvalidValue`] for a URL that names no store.
     pub fn store_at(self, url: &str) -> Result<Self, Error> {
-        Ok(self.store(store_at(url)?))
+        rooms_at(url).map(|(store, _)| self.store(store))
     }
 
     /// Keeps budgets at `url`, whatever the URL that the gate is opened at says.
@@ -94,7 +97,7 @@ impl Builder {
     /// # Errors
     /// [`Error::InvalidValue`] for a URL that names no ledger.
     pub fn ledger_at(self, url: &str) -> Result<Self, Error> {
-        Ok(self.ledger(ledger_at(url)?))
+        rooms_at(url).map(|(_, ledger)| self.ledger(ledger))
     }
 
     /// Digests secrets with these peppers: the first for new secrets, each of them for secrets presented.
@@ -157,18 +160,19 @@ impl Builder {
     ///
     /// - `memory:` keeps keys and budgets in this process.
     /// - `file:///etc/enclava/policy.json` reads keys from a policy file and keeps budgets in this process.
+    /// - `sqlite:///relative.db` or `sqlite:////absolute.db` keeps both in a SQLite file, for the processes of this host,
+    ///   with the feature `sqlite`.
     ///
     /// # Errors
     /// [`Error::InvalidValue`] for a URL that is none of these, [`Error::InvalidRecord`] with every fault of a policy
     /// file, [`Error::Ledger`] if the store cannot be read. There is no gate without a first good answer.
     pub fn open(self, url: &str) -> Result<Gate, Error> {
-        let store = match self.store {
-            Some(store) => store,
-            None => store_at(url)?,
-        };
-        let ledger = match self.ledger {
-            Some(ledger) => ledger,
-            None => ledger_at(url)?,
+        let (store, ledger) = match (self.store, self.ledger) {
+            (Some(store), Some(ledger)) => (store, ledger),
+            (store, ledger) => {
+                let (its_store, its_ledger) = rooms_at(url)?;
+                (store.unwrap_or(its_store), ledger.unwrap_or(its_ledger))
+            }
         };
         let core = Arc::new(Core {
             clock: self.clock,
@@ -190,19 +194,27 @@ impl Builder {
     }
 }
 
-fn store_at(url: &str) -> Result<Arc<dyn Store>, Error> {
+type Rooms = (Arc<dyn Store>, Arc<dyn Ledger>);
+
+fn rooms_at(url: &str) -> Result<Rooms, Error> {
+    let memory = || Arc::new(MemoryLedger::new());
     match scheme(url) {
-        Some(("memory", _)) => Ok(Arc::new(MemoryStore::new())),
-        Some(("file", path)) => Ok(Arc::new(PolicyFile::at(file_path(path)?))),
+        Some(("memory", _)) => Ok((Arc::new(MemoryStore::new()), memory())),
+        Some(("file", path)) => Ok((Arc::new(PolicyFile::at(file_path(path)?)), memory())),
+        Some(("sqlite", _)) => sqlite_at(url),
         _ => Err(unknown(url)),
     }
 }
 
-fn ledger_at(url: &str) -> Result<Arc<dyn Ledger>, Error> {
-    match scheme(url) {
-        Some(("memory" | "file", _)) => Ok(Arc::new(MemoryLedger::new())),
-        _ => Err(unknown(url)),
-    }
+#[cfg(feature = "sqlite")]
+fn sqlite_at(url: &str) -> Result<Rooms, Error> {
+    let database = Sqlite::open(url)?;
+    Ok((Arc::new(database.store()), Arc::new(database.ledger())))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite_at(_: &str) -> Result<Rooms, Error> {
+    Err(Error::invalid("url", "is for a build with the feature sqlite, which this is not"))
 }
 
 fn scheme(url: &str) -> Option<(&str, &str)> {
@@ -220,5 +232,5 @@ fn file_path(rest: &str) -> Result<&str, Error> {
 // The URL itself may carry a password.
 fn unknown(url: &str) -> Error {
     let scheme = scheme(url).map_or("no scheme", |(scheme, _)| scheme);
-    Error::invalid("url", format!("must be memory: or file:///path.json, not {scheme}"))
+    Error::invalid("url", format!("must be memory:, file:///path.json or sqlite:///path.db, not {scheme}"))
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 
 use super::core::{Ended, Subject, Tie};
-use super::{Alert, Error, fork};
+use super::{Alert, Error};
 use crate::budget::{Hold, HoldId, PermitId, Phase, Usage};
+use crate::fork;
 use crate::key::Key;
 use crate::ledger::NotReserved;
 use crate::time::Timestamp;
@@ -147,7 +148,8 @@ impl Permit {
     #[inline]
     pub(super) fn reserve(&mut self, estimate: Usage, now: Timestamp) -> Result<(), NotReserved> {
         let call = &mut *self.call;
-        if call.core.reserve(&call.subject.key, &mut call.hold, estimate, now)? {
+        let model = call.model.get();
+        if call.core.reserve(&call.subject.key, &mut call.hold, estimate, model, now)? {
             call.origin = Origin::View;
         }
         call.stage = Stage::Admitted;

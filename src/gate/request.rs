@@ -65,7 +65,8 @@ impl<'a> Request<'a> {
     }
 
     /// The gateway's own name for this request, scoped to the key, 1 to 256 bytes. Asked again while the call is in
-    /// flight, the same request finds the same hold. Never take it from the client.
+    /// flight, the same request finds the same hold. Never take it from the client. One that is empty or longer is the gateway's
+    /// mistake, and the denial says so ([`Denial::invalid_argument`](crate::Denial::invalid_argument)).
     pub fn request_id(self, id: &'a str) -> Self {
         Self { request_id: Some(id), ..self }
     }

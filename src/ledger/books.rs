@@ -55,8 +55,8 @@ impl Books {
     }
 
     /// Makes `hold`, which is new, and sets an estimate aside for it on every meter of every account, or on none. Answers
-    /// true when it was there already, live and made by the same request: `hold` is then that one. `lapses` takes the
-    /// holds that lapsed.
+    /// true when it was there already, live and made by the same request: `hold` is then that one. A ledger with a history
+    /// counts the call under `model`. `lapses` takes the holds that lapsed.
     ///
     /// # Errors
     /// [`NotReserved`].
@@ -66,6 +66,7 @@ impl Books {
         accounts: &[Account<'_>],
         hold: &mut Hold,
         estimate: Usage,
+        model: Option<&str>,
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
     ) -> Result<bool, NotReserved> {
@@ -76,6 +77,7 @@ impl Books {
             let expires_at = now.saturating_add(self.terms.lifetime);
             let revision = self.first_revision(hold);
             let step = Step::reserve(&parties, hold, estimate, expires_at, revision, self.terms.most_live);
+            let step = Step { model, ..step };
             match self.ledger.apply(&step, rows.all_mut())? {
                 Outcome::Taken { next_lapse, seat } => {
                     (hold.standing, hold.seat) = (step.becomes, seat);

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 pub use books::Books;
 pub use memory::MemoryLedger;
-pub use terms::{Account, Closed, Closing, Lapse, NotReserved, OnLapse, Terms};
+pub use terms::{Account, Closed, Closing, Lapse, NotReserved, OnLapse, Tally, Terms};
 
 /// A place that keeps rows and holds, and carries out one step at a time.
 ///
@@ -61,6 +61,15 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the ledger cannot do so now.
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError>;
+
+    /// What `owner` used on each of the last `days` days on which it used anything, by model, the last day first. A ledger
+    /// that keeps no history has none to tell.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn history(&self, _owner: &Owner, _days: usize) -> Result<Vec<Tally>, LedgerError> {
+        Ok(Vec::new())
+    }
 
     /// Whether other processes keep their books here too.
     fn is_shared(&self) -> bool {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::LedgerError;
-use crate::budget::{Calendar, Crossing, Hold, Limits, Owner, Party, Refusal, Standing, Windows};
+use crate::budget::{Calendar, Crossing, Hold, Limits, Owner, Party, Refusal, Standing, Usage, Windows};
+use crate::time::Timestamp;
 
 /// What holds are subject to.
 #[derive(Debug, Clone, Copy)]
@@ -107,4 +110,17 @@ pub struct Lapse {
     pub hold: Hold,
     /// The thresholds.
     pub crossings: Vec<Crossing>,
+}
+
+/// What the calls of one owner for one model came to on one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// When the day began, in the owner's time zone of then.
+    pub day: Timestamp,
+    /// The model; `None` for what was charged without naming one.
+    pub model: Option<String>,
+    /// How many calls were charged.
+    pub calls: u64,
+    /// What they were charged.
+    pub usage: Usage,
 }

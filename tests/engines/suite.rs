@@ -90,7 +90,8 @@ impl Desk {
     fn reserve(&mut self, estimate: Usage) -> Result<Hold, NotReserved> {
         self.next += 1;
         let mut hold = Hold::new(HoldId(self.next), 0);
-        let reserved = self.books.reserve(&[self.account()], &mut hold, estimate, self.now, &mut Vec::new());
+        let reserved =
+            self.books.reserve(&[self.account()], &mut hold, estimate, None, self.now, &mut Vec::new());
         reserved.map(|_| hold)
     }
 
@@ -210,7 +211,7 @@ pub(crate) fn two_owners_move_together(ledger: Arc<dyn Ledger>) {
     let both = [key.account(), team.account()];
     let take = |id, amount| {
         let mut hold = Hold::new(HoldId(id), 0);
-        key.books.reserve(&both, &mut hold, cost(amount), key.now, &mut Vec::new()).map(|_| hold)
+        key.books.reserve(&both, &mut hold, cost(amount), None, key.now, &mut Vec::new()).map(|_| hold)
     };
     let hold = take(1, "0.7").unwrap();
     let NotReserved::Refused(refusal) = take(2, "0.4").unwrap_err() else { panic!() };
@@ -236,7 +237,10 @@ pub(crate) fn two_owners_in_opposite_orders_do_not_deadlock(ledger: Arc<dyn Ledg
                     let accounts = [first.account(), second.account()];
                     let mut hold = Hold::new(HoldId(offset + call), 0);
                     let mut lapses = Vec::new();
-                    first.books.reserve(&accounts, &mut hold, tokens(1), first.now, &mut lapses).unwrap();
+                    first
+                        .books
+                        .reserve(&accounts, &mut hold, tokens(1), None, first.now, &mut lapses)
+                        .unwrap();
                     first.settle(&hold, tokens(1));
                 }
             });
@@ -409,7 +413,8 @@ pub(crate) fn the_same_request_finds_its_hold(ledger: Arc<dyn Ledger>) {
     let desk = Desk::new(ledger);
     let ask = |fingerprint| {
         let mut hold = Hold::new(HoldId(77), fingerprint);
-        let found = desk.books.reserve(&[desk.account()], &mut hold, tokens(5), desk.now, &mut Vec::new());
+        let found =
+            desk.books.reserve(&[desk.account()], &mut hold, tokens(5), None, desk.now, &mut Vec::new());
         found.map(|found| (hold, found))
     };
     let (hold, false) = ask(1).unwrap() else { panic!() };

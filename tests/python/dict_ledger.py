@@ -86,14 +86,16 @@ class DictLedger:
 
 
 class DictStore:
-    """Key records in a dict, and everything as news."""
+    """Key records in a dict, and everything as news; or silence."""
 
     def __init__(self) -> None:
+        self.silent = False
         self._lock = threading.Lock()
         self._records: dict[str, tuple[int, str]] = {}
         self._generation = 0
 
     def news(self, since: int | None, /) -> News:
+        self._answer()
         with self._lock:
             if since == self._generation:
                 return News(self._generation)
@@ -101,6 +103,7 @@ class DictStore:
             return News(self._generation, records, whole=True)
 
     def put(self, key_id: str, record: str, revision: int, replaces: int | None, /) -> None:
+        self._answer()
         with self._lock:
             kept = self._records.get(key_id)
             if (kept[0] if kept else None) != replaces:
@@ -110,6 +113,12 @@ class DictStore:
             self._generation += 1
 
     def remove(self, key_id: str, /) -> bool:
+        self._answer()
         with self._lock:
             self._generation += 1
             return self._records.pop(key_id, None) is not None
+
+    def _answer(self) -> None:
+        if self.silent:
+            message = "it was switched off"
+            raise ConnectionError(message)

@@ -94,8 +94,8 @@ def alert(alert: Alert, name_of: Callable[[str], str]) -> dict[str, Any]:
 
 
 def event(event: Event, name_of: Callable[[str], str]) -> dict[str, Any]:
-    key = name_of(event.key_id) if event.key_id is not None else None
-    return {"at": event.at, "kind": event.kind, "key": key, "times": event.times}
+    key = name_of(event.key_id) if event.key_id else None
+    return {"kind": event.kind, "key": key, "at": event.at, "times": event.times}
 
 
 def settlement(settlement: Settlement, name_of: Callable[[str], str]) -> dict[str, Any]:

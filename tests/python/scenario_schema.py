@@ -26,7 +26,9 @@ class Case:
     start: str
     options: dict[str, Any]
     prices: Any
+    catalogue: Any
     opens: dict[str, Any] | None
+    shared: bool
     steps: list[dict[str, Any]]
 
 
@@ -37,18 +39,18 @@ class SchemaError(Exception):
 _AMOUNTS = {"cost", "tokens"}
 _PLACE = {"purpose", "endpoint", "ip"}
 _KEY = set(
-    "id name description prefix hint allowed_models denied_models purpose daily_spend_limit"
-    " monthly_spend_limit daily_token_limit alert_threshold secret_format hint_style allowed_ips"
-    " allowed_endpoints not_before expires_at timezone metadata tags enabled revoked_at created_at"
-    " updated_at revision state live_secrets".split()
+    "id name description prefix secret_format hint_style hint allowed_models denied_models purpose"
+    " daily_spend_limit monthly_spend_limit daily_token_limit alert_threshold allowed_ips allowed_endpoints"
+    " not_before expires_at timezone metadata tags enabled revoked_at created_at updated_at revision state"
+    " live_secrets".split()
 )
 _NEW_KEY = _KEY | {"secret_prefix", "secret_length"}
 _PERMIT = {"model", "cost", "tokens", "max_tokens", "view", "degraded"}
 _SETTLEMENT = {"cost", "tokens", "overrun", "late", "alerts"}
 _BALANCES = {"daily_spend", "monthly_spend", "daily_tokens"}
 _STATS = set(
-    "keys admitted denied settled released dropped lapsed recorded extended overrun"
-    " alerts_lost events_lost".split()
+    "keys admitted denied settled released dropped lapsed recorded extended overrun alerts_lost"
+    " events_lost".split()
 )
 
 # What each step needs, may have, and may tell; None where nothing is expected of it.
@@ -65,13 +67,14 @@ STEPS: Final[dict[str, tuple[set[str], set[str], set[str] | None]]] = {
     "delete": ({"key"}, set(), set()),
     "list": (set(), {"after", "limit"}, {"keys"}),
     "verify": ({"secret"}, set(), {"key"}),
-    "authorize": ({"secret"}, {"as", "model", "request_id"} | _PLACE | _AMOUNTS, _PERMIT),
+    "authorize": ({"secret"}, {"as", "model", "request_id", "wait_ms"} | _PLACE | _AMOUNTS, _PERMIT),
     "authorize_body": ({"secret", "body"}, {"as", "floor", "request_id"} | _PLACE, _PERMIT),
     "check": ({"secret"}, {"model"} | _PLACE | _AMOUNTS, {"allowed", "reason", "status", "rules"}),
     "settle": ({"permit"}, _AMOUNTS, _SETTLEMENT),
     "settle_by_id": (set(), {"permit", "id"} | _AMOUNTS, _SETTLEMENT),
     "settle_response": ({"permit", "body"}, set(), _SETTLEMENT),
     "stream": ({"permit", "chunks"}, {"finish"}, _SETTLEMENT),
+    "release_by_id": ({"permit"}, set(), set()),
     "release": ({"permit"}, set(), set()),
     "extend": ({"permit"}, _AMOUNTS, _PERMIT),
     "drop": ({"permit"}, set(), None),
@@ -84,7 +87,8 @@ STEPS: Final[dict[str, tuple[set[str], set[str], set[str] | None]]] = {
     "alerts": (set(), set(), {"alerts"}),
     "events": (set(), set(), {"events"}),
     "stats": (set(), set(), _STATS),
-    "outage": ({"on"}, set(), None),
+    "outage": ({"on"}, {"of"}, None),
+    "gate": ({"name"}, set(), None),
     "bearer": ({"headers"}, {"also"}, {"key"}),
     "client_ip": ({"peer", "forwarded", "trusted"}, set(), {"ip"}),
 }
@@ -93,7 +97,10 @@ _ONE_OF = {
     "create": ("spec", "spec_text"),
     "settle_by_id": ("permit", "id"),
 }
-_OPTIONS = set("hold_seconds on_lapse max_in_flight hide_amounts hide_state on_unavailable peppers".split())
+_OPTIONS = set(
+    "hold_seconds on_lapse max_in_flight hide_amounts hide_state on_unavailable refresh_seconds"
+    " stale_seconds peppers".split()
+)
 _DENIED = set(
     "reason status transient retry_after resets_at message_starts message_has message_lacks type code param "
     "anthropic_type budget headers".split()
@@ -132,7 +139,10 @@ def raw(value: object) -> str:
 
 def _case(case: dict[str, Any]) -> Case:
     _known(
-        case, {"name", "about", "rules", "start", "steps"}, {"options", "prices", "open", "strict"}, "a case"
+        case,
+        {"name", "about", "rules", "start", "steps"},
+        {"options", "prices", "catalogue", "open", "strict", "shared"},
+        "a case",
     )
     name = case["name"]
     _demand(re.fullmatch("[a-z0-9-]+", name) is not None, f"{name!r} is in kebab-case")
@@ -148,7 +158,11 @@ def _case(case: dict[str, Any]) -> Case:
     _demand(bool(case["steps"]) != bool(opens), f"{name} has steps, unless its gate does not open")
     for number, step in enumerate(case["steps"], 1):
         _step(step, f"{name} step {number}")
-    return Case(name, case["start"], options, case.get("prices"), opens, case["steps"])
+    shared = case.get("shared", False)
+    shares = any(step["do"] == "gate" or step.get("of") == "store" for step in case["steps"])
+    _demand(shared == shares, f"{name} says shared if a step needs another gate or a silent store")
+    prices, catalogue = case.get("prices"), case.get("catalogue")
+    return Case(name, case["start"], options, prices, catalogue, opens, shared, case["steps"])
 
 
 def _step(step: dict[str, Any], where: str) -> None:
@@ -160,6 +174,7 @@ def _step(step: dict[str, Any], where: str) -> None:
     if step["do"] in _ONE_OF:
         first, second = _ONE_OF[step["do"]]
         _demand((first in step) != (second in step), f"{where} has {first} or {second}")
+    _demand(step.get("of") in {None, "ledger", "store"}, f"{where}: an outage of the ledger or the store")
     if isinstance(secret := step.get("secret"), dict):
         shapes = ({"text"}, {"of", "change"}, {"repeat", "times"})
         _demand(set(secret) in shapes, f"{where}: a secret is a text, changed, or repeated")

@@ -26,8 +26,10 @@ class World:
     def __init__(self, case: Case, engine: Engine) -> None:
         self.engine = engine
         self.clock = ManualClock(case.start)
-        self.ledger = DictLedger()
-        self.gate = _open(case, engine, self.clock, self.ledger)
+        self.case = case
+        self.ledger, self.store = DictLedger(), DictStore()
+        self.gate = self._open()
+        self.gates = {"first": self.gate}
         self.keys: dict[str, str] = {}
         self.secrets: dict[str, str] = {}
         self.permits: dict[str, Permit] = {}
@@ -56,7 +58,13 @@ class World:
             self.clock.advance(int(step["advance_seconds"]))
 
     def do_outage(self, step: dict[str, Any]) -> None:
-        self.ledger.silent = step["on"]
+        silenced = self.store if step.get("of") == "store" else self.ledger
+        silenced.silent = step["on"]
+
+    def do_gate(self, step: dict[str, Any]) -> None:
+        if step["name"] not in self.gates:
+            self.gates[step["name"]] = self._open()
+        self.gate = self.gates[step["name"]]
 
     def do_create(self, step: dict[str, Any]) -> dict[str, Any]:
         if fields := self._keywords(step.get("spec")):
@@ -108,8 +116,9 @@ class World:
         return {"key": self._name_of(self.gate.verify(self._secret(step)).id)}
 
     def do_authorize(self, step: dict[str, Any]) -> dict[str, Any]:
-        asked = _some(step, "model", "purpose", "endpoint", "ip", "request_id")
-        return self._admitted(step, self.gate.authorize(self._secret(step), **asked, **_amounts(step)))
+        asked = _some(step, "model", "purpose", "endpoint", "ip", "request_id") | _amounts(step)
+        wait = int(step.get("wait_ms", 0)) / 1000
+        return self._admitted(step, self.gate.authorize(self._secret(step), wait=wait, **asked))
 
     def do_authorize_body(self, step: dict[str, Any]) -> dict[str, Any]:
         asked = _some(step, "purpose", "endpoint", "ip", "request_id")
@@ -142,6 +151,10 @@ class World:
 
     def do_release(self, step: dict[str, Any]) -> dict[str, Any]:
         self.permits[step["permit"]].release()
+        return {}
+
+    def do_release_by_id(self, step: dict[str, Any]) -> dict[str, Any]:
+        self.gate.release(self.permit_ids[step["permit"]])
         return {}
 
     def do_extend(self, step: dict[str, Any]) -> dict[str, Any]:
@@ -192,6 +205,21 @@ class World:
     def do_client_ip(self, step: dict[str, Any]) -> dict[str, Any]:
         return {"ip": resolve_client_ip(step["peer"], step["forwarded"], step["trusted"])}
 
+    def _open(self) -> Gate:
+        case, options = self.case, dict(self.case.options)
+        if "peppers" in options:
+            options["peppers"] = [(pepper["id"], pepper["text"].encode()) for pepper in options["peppers"]]
+        for name in ("hold_seconds", "max_in_flight", "refresh_seconds", "stale_seconds"):
+            if name in options:
+                options[name] = int(options[name])
+        prices = PriceBook.from_json(raw(case.prices)) if case.prices is not None else None
+        if case.catalogue is not None:
+            catalogue = PriceBook.from_litellm(raw(case.catalogue))
+            prices = catalogue | prices if prices else catalogue
+        if self.engine == "python":
+            options |= {"ledger": self.ledger, "store": self.store}
+        return Gate.open("memory:", clock=self.clock, prices=prices, **options)
+
     def _keywords(self, spec: object) -> dict[str, Any] | None:
         # A name that is missing cannot be missing from a call.
         if self.engine == "keywords" and isinstance(spec, dict) and "name" in spec:
@@ -235,20 +263,6 @@ class World:
                 return _changed(self.secrets[name], how)
             case name:
                 return self.secrets[name]
-
-
-def _open(case: Case, engine: Engine, clock: ManualClock, ledger: DictLedger) -> Gate:
-    options = dict(case.options)
-    if "peppers" in options:
-        options["peppers"] = [(pepper["id"], pepper["text"].encode()) for pepper in options["peppers"]]
-    for name in ("hold_seconds", "max_in_flight"):
-        if name in options:
-            options[name] = int(options[name])
-    if case.prices is not None:
-        options["prices"] = PriceBook.from_json(raw(case.prices))
-    if engine == "python":
-        options |= {"ledger": ledger, "store": DictStore()}
-    return Gate.open("memory:", clock=clock, **options)
 
 
 def _some(step: dict[str, Any], *names: str) -> dict[str, Any]:

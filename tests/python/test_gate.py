@@ -237,7 +237,7 @@ def test_a_closed_gate_admits_nothing_and_settles_what_it_admitted(gate: Gate, s
 
 
 def test_what_this_version_lacks_is_said() -> None:
-    with pytest.raises(InvalidValue, match="url: must be memory: or file:///"):
-        Gate.open("sqlite:///keys.db")
+    with pytest.raises(InvalidValue, match=r"url: must be memory:, file:///path.json or sqlite:///path.db"):
+        Gate.open("redis://localhost")
     with pytest.raises(InvalidValue, match="leased"):
         Gate.open("memory:", leased=True)

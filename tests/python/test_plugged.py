@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from dict_ledger import DictLedger, DictStore
 
-from enclava_keys import Conflict, Denied, Gate, InvalidRecord, LedgerError, ManualClock, Usage
+from enclava_keys import Conflict, Denied, Gate, InvalidRecord, InvalidValue, LedgerError, ManualClock, Usage
 from enclava_keys.ledger import Hold, Ledger, Moved, Outcome, Row
 from enclava_keys.store import News, Store
 
@@ -189,8 +189,9 @@ def test_rows_are_plain_numbers() -> None:
     assert (row.used, row.held, row.marks) == (5, -(2**90), 3)
     assert row == Row(5, -(2**90), 3) != Row()
     assert Moved(row, told=True).row == row
-    with pytest.raises(OverflowError):
-        Row(2**200)
+    for bad in ((2**200,), (0, -(2**127) - 1), (0, 0, -1), (0, 0, 2**64)):
+        with pytest.raises(InvalidValue):
+            Row(*bad)
 
 
 def test_trouble_is_an_error_in_the_log(

@@ -1,21 +1,17 @@
 //! Money and counts: in from whatever people have at hand, out as `Decimal`.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use arrayvec::ArrayString;
 use enclava_keys::budget::{Amount, MoneyError};
 use enclava_keys::{Money, Usage};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDelta, PyFloat, PyInt, PyString, PyType};
+use zmij::Buffer;
 
 use crate::arguments::type_name;
 use crate::errors::invalid;
-
-/// The most digits that a float takes to tell it from every other, with sign, point and exponent.
-const FLOAT_DIGITS: usize = 32;
 
 static DECIMAL: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
@@ -33,15 +29,17 @@ pub(crate) fn cost(field: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Mo
         if !float.is_finite() {
             return Err(invalid(field, "must be a finite number"));
         }
-        Money::parse_rounded_up(&shortest(float))
+        Money::parse_rounded_up(shortest(float, &mut Buffer::new()))
     } else if let Ok(int) = value.cast::<PyInt>() {
         whole_dollars(field, int)?
     } else if value.is_instance(decimal_type(value.py())?)? {
         let text = value.str()?;
-        if !value.call_method0("is_finite")?.is_truthy()? {
+        let text = text.to_str().unwrap_or_default();
+        // NaN and Infinity are the only ones with other letters than that of an exponent.
+        if text.contains(['N', 'I']) {
             return Err(invalid(field, "must be a finite number"));
         }
-        Money::parse_rounded_up(text.to_str().unwrap_or_default())
+        Money::parse_rounded_up(text)
     } else {
         let found = type_name(value);
         return Err(invalid(field, format!("must be a Decimal, int, str or float, not {found}")));
@@ -60,12 +58,10 @@ fn whole_dollars(field: &'static str, int: &Bound<'_, PyInt>) -> PyResult<Result
     })
 }
 
-/// The shortest text that reads back as this float: `0.05` is five cents.
-pub(crate) fn shortest(float: f64) -> ArrayString<FLOAT_DIGITS> {
-    let mut text = ArrayString::new();
-    // It has room for every float.
-    let _ = write!(text, "{float:e}");
-    text
+/// The shortest text that reads back as this finite float: `0.05` is five cents.
+pub(crate) fn shortest(float: f64, buffer: &mut Buffer) -> &str {
+    let text = buffer.format_finite(float);
+    text.strip_suffix(".0").unwrap_or(text)
 }
 
 /// A count of tokens.

@@ -28,13 +28,13 @@ macro_rules! twins {
 twins! { Gate:
     /// `authorize` for an event loop. A `wait` is sat out without a thread.
     authorize_async of "authorize"
-        "($self, secret, *, model=None, purpose=None, endpoint=None, ip=None, cost=None, tokens=None, request_id=None, wait=None)"
+        "($self, secret, *, model=None, cost=None, tokens=None, purpose=None, endpoint=None, ip=None, request_id=None, wait=None)"
     /// `authorize_request` for an event loop. A `wait` is sat out without a thread.
     authorize_request_async of "authorize_request"
         "($self, secret, body, *, floor=None, purpose=None, endpoint=None, ip=None, request_id=None, wait=None)"
     /// `check` for an event loop.
     check_async of "check"
-        "($self, secret, *, model=None, purpose=None, endpoint=None, ip=None, cost=None, tokens=None)"
+        "($self, secret, *, model=None, cost=None, tokens=None, purpose=None, endpoint=None, ip=None)"
     /// `verify` for an event loop.
     verify_async of "verify"
         "($self, secret)"

@@ -26,11 +26,13 @@ impl ManualClock {
         times::datetime(py, self.0.now())
     }
 
+    /// Put the clock to `now`, earlier or later.
     fn set(&self, now: &Bound<'_, PyAny>) -> PyResult<()> {
         self.0.set(times::timestamp("now", now)?);
         Ok(())
     }
 
+    /// Move the clock forward.
     #[pyo3(signature = (seconds))]
     #[expect(clippy::needless_pass_by_value, reason = "the name of the argument is Python's")]
     fn advance(&self, seconds: Bound<'_, PyAny>) -> PyResult<()> {

@@ -1,26 +1,19 @@
-//! The gate: one call's way through it, and where budgets stand.
+//! The gate: what it is made of, and how it is watched and closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use enclava_keys::budget::PermitId;
-use enclava_keys::gate::Request;
-use enclava_keys::{Clock, Gate as CoreGate, KeyId};
+use enclava_keys::{Clock, Gate as CoreGate};
 use parking_lot::Mutex;
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyList;
 
-use crate::amounts::{count, seconds, usage};
-use crate::arguments::{self, optional_text, text, wrong_type};
-use crate::errors::{Conflict, NotFound, denied, invalid, raised};
-use crate::key::Key;
-use crate::permit::Permit;
-use crate::settlement::{Settlement, Usage};
-use crate::values::{self, Decision};
-use crate::{plugged, prices};
+use crate::amounts::count;
+use crate::arguments::wrong_type;
+use crate::errors::{Conflict, raised};
+use crate::{plugged, prices, values};
 
 /// The one object that a gateway holds: it manages keys and authorizes requests.
 #[pyclass(frozen, weakref, module = "enclava_keys")]
@@ -97,162 +90,9 @@ impl Drop for Gate {
 
 #[pymethods]
 impl Gate {
-    #[pyo3(signature = (secret, *, model = None, purpose = None, endpoint = None, ip = None, cost = None,
-        tokens = None, request_id = None, wait = None))]
-    #[expect(clippy::too_many_arguments, reason = "each is a keyword of the caller's")]
-    fn authorize(
-        slf: &Bound<'_, Self>,
-        secret: &Bound<'_, PyAny>,
-        model: Option<&Bound<'_, PyAny>>,
-        purpose: Option<&Bound<'_, PyAny>>,
-        endpoint: Option<&Bound<'_, PyAny>>,
-        ip: Option<&Bound<'_, PyAny>>,
-        cost: Option<&Bound<'_, PyAny>>,
-        tokens: Option<&Bound<'_, PyAny>>,
-        request_id: Option<&Bound<'_, PyAny>>,
-        wait: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Permit> {
-        let (py, this) = (slf.py(), slf.get());
-        let ip = ip.map(address).transpose()?;
-        let mut request = Request::new(arguments::secret(secret)?).ip(ip.as_deref());
-        if let Some(model) = optional_text("model", model)? {
-            request = request.model(model);
-        }
-        request = placed(request, purpose, endpoint, request_id, wait)?;
-        let estimate = usage(cost, tokens)?;
-        request = request.cost(estimate.cost).tokens(estimate.tokens);
-        let core = this.open_core()?;
-        let admitted = if wait.is_some() {
-            plugged::detached(py, || core.authorize(&request))
-        } else {
-            this.run(py, core, |core| core.authorize(&request))
-        };
-        admitted.map(|permit| Permit::new(permit, slf.clone().unbind())).map_err(|denial| denied(py, denial))
-    }
-
-    #[pyo3(signature = (secret, body, *, floor = None, purpose = None, endpoint = None, ip = None,
-        request_id = None, wait = None))]
-    #[expect(clippy::too_many_arguments, reason = "each is a keyword of the caller's")]
-    fn authorize_request(
-        slf: &Bound<'_, Self>,
-        secret: &Bound<'_, PyAny>,
-        body: &Bound<'_, PyAny>,
-        floor: Option<&Bound<'_, PyAny>>,
-        purpose: Option<&Bound<'_, PyAny>>,
-        endpoint: Option<&Bound<'_, PyAny>>,
-        ip: Option<&Bound<'_, PyAny>>,
-        request_id: Option<&Bound<'_, PyAny>>,
-        wait: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Permit> {
-        let (py, this) = (slf.py(), slf.get());
-        let ip = ip.map(address).transpose()?;
-        let request = Request::new(arguments::secret(secret)?).ip(ip.as_deref());
-        let request = placed(request, purpose, endpoint, request_id, wait)?;
-        let body = arguments::body("body", body)?;
-        let floor = floor.map(|floor| count("floor", floor)).transpose()?;
-        let core = this.open_core()?;
-        let admitted = if wait.is_some() {
-            plugged::detached(py, || core.authorize_request(&request, &body, floor))
-        } else {
-            this.run(py, core, |core| core.authorize_request(&request, &body, floor))
-        };
-        admitted.map(|permit| Permit::new(permit, slf.clone().unbind())).map_err(|error| raised(py, error))
-    }
-
-    #[pyo3(signature = (secret, *, model = None, purpose = None, endpoint = None, ip = None, cost = None,
-        tokens = None))]
-    #[expect(clippy::too_many_arguments, reason = "each is a keyword of the caller's")]
-    fn check(
-        &self,
-        py: Python<'_>,
-        secret: &Bound<'_, PyAny>,
-        model: Option<&Bound<'_, PyAny>>,
-        purpose: Option<&Bound<'_, PyAny>>,
-        endpoint: Option<&Bound<'_, PyAny>>,
-        ip: Option<&Bound<'_, PyAny>>,
-        cost: Option<&Bound<'_, PyAny>>,
-        tokens: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Decision> {
-        let ip = ip.map(address).transpose()?;
-        let mut request = Request::new(arguments::secret(secret)?).ip(ip.as_deref());
-        if let Some(model) = optional_text("model", model)? {
-            request = request.model(model);
-        }
-        request = placed(request, purpose, endpoint, None, None)?;
-        let estimate = usage(cost, tokens)?;
-        request = request.cost(estimate.cost).tokens(estimate.tokens);
-        let decision = self.run(py, self.open_core()?, |core| core.check(&request));
-        Ok(Decision(decision))
-    }
-
-    fn verify(&self, py: Python<'_>, secret: &Bound<'_, PyAny>) -> PyResult<Key> {
-        let secret = arguments::secret(secret)?;
-        let found = self.run(py, self.open_core()?, |core| core.verify(secret));
-        found.map(|key| Key::new(key, self)).map_err(|denial| denied(py, denial))
-    }
-
-    fn allowed_models<'py>(
-        &self,
-        py: Python<'py>,
-        secret: &Bound<'py, PyAny>,
-        models: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        if models.is_instance_of::<PyString>() {
-            return Err(wrong_type("models", "a list of names", models));
-        }
-        let key = self.verify(py, secret)?;
-        let allowed = PyList::empty(py);
-        for model in models.try_iter()? {
-            let model = model?;
-            if key.permits(text("models", &model)?) {
-                allowed.append(model)?;
-            }
-        }
-        Ok(allowed)
-    }
-
-    #[pyo3(signature = (permit_id, usage = None, /, *, cost = None, tokens = None))]
-    fn settle(
-        &self,
-        py: Python<'_>,
-        permit_id: &Bound<'_, PyAny>,
-        usage: Option<&Bound<'_, Usage>>,
-        cost: Option<&Bound<'_, PyAny>>,
-        tokens: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Settlement> {
-        let usage = Usage::stated(usage, cost, tokens)?;
-        self.settle_by(py, &named(permit_id)?, usage)
-    }
-
-    #[pyo3(signature = (permit_id, /))]
-    fn release(&self, py: Python<'_>, permit_id: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.release_by(py, &named(permit_id)?)
-    }
-
-    #[pyo3(signature = (key_id, usage = None, /, *, cost = None, tokens = None, request_id = None))]
-    fn record(
-        &self,
-        py: Python<'_>,
-        key_id: &Bound<'_, PyAny>,
-        usage: Option<&Bound<'_, Usage>>,
-        cost: Option<&Bound<'_, PyAny>>,
-        tokens: Option<&Bound<'_, PyAny>>,
-        request_id: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Settlement> {
-        let usage = Usage::stated(usage, cost, tokens)?;
-        let id = key_named(key_id)?;
-        let request_id = optional_text("request_id", request_id)?;
-        let recorded = self.run(py, self.open_core()?, |core| core.record(&id, usage, request_id));
-        recorded.map(Settlement).map_err(|error| raised(py, error))
-    }
-
-    #[pyo3(signature = (key_id, /))]
-    fn usage<'py>(&self, py: Python<'py>, key_id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let id = key_named(key_id)?;
-        let balances = self.run(py, self.open_core()?, |core| core.usage(&id));
-        values::balances(py, &balances.map_err(|error| raised(py, error))?)
-    }
-
+    /// Call `callback` with every alert from now on, on a thread of the library's own: it may be slow, and what
+    /// it raises is told by `sys.unraisablehook`. A second callback replaces the first. Answers the callback,
+    /// so that this is a decorator as well.
     #[pyo3(signature = (callback, /))]
     fn on_alert<'py>(&self, callback: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         if !callback.is_callable() {
@@ -265,42 +105,65 @@ impl Gate {
         Ok(callback)
     }
 
+    /// Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept.
     #[pyo3(signature = (most = None))]
-    fn take_alerts<'py>(&self, py: Python<'py>, most: Option<usize>) -> PyResult<Bound<'py, PyList>> {
-        let taken = self.open_core()?.take_alerts(most.unwrap_or(usize::MAX));
+    fn take_alerts<'py>(
+        &self,
+        py: Python<'py>,
+        most: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let taken = self.open_core()?.take_alerts(at_most(most)?);
         values::alerts(py, &taken)
     }
 
+    /// Take at most `most` events that nobody took yet, oldest first: what happened to keys, the store and the ledger. The
+    /// last 1024 are kept.
     #[pyo3(signature = (most = None))]
-    fn take_events<'py>(&self, py: Python<'py>, most: Option<usize>) -> PyResult<Bound<'py, PyList>> {
-        let taken = self.open_core()?.take_events(most.unwrap_or(usize::MAX));
+    fn take_events<'py>(
+        &self,
+        py: Python<'py>,
+        most: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let taken = self.open_core()?.take_events(at_most(most)?);
         values::events(py, &taken)
     }
 
+    /// Tell what this gate counted since it was opened.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         values::stats(py, &self.open_core()?.stats())
     }
 
+    /// Price calls by `prices` from now on.
     #[pyo3(signature = (prices, /))]
     fn set_prices(&self, prices: &Bound<'_, PyAny>) -> PyResult<()> {
         self.open_core()?.set_prices(prices::book(prices)?);
         Ok(())
     }
 
+    /// Ask the store for news now, instead of within the refresh interval.
+    ///
+    /// Raises `LedgerError` or `InvalidRecord`; the records in force stay in force.
     fn refresh(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.open_core()?;
         plugged::detached(py, || core.refresh()).map_err(|error| raised(py, error))
     }
 
+    /// Wait until every alert was told and everything is where it is kept. Not to be called from an alert's
+    /// callback.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.open_core()?;
         plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))
     }
 
+    /// Flush, and admit nothing from now on. What was admitted may still be settled. Closing again does nothing; a gate
+    /// that nobody closed is closed when the process ends.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if self.closed.swap(true, Ordering::Relaxed) {
+        if self.closed() {
             return Ok(());
         }
+        // Callbacks may use the gate until the last alert is told.
+        self.flush(py)?;
+        self.closed.store(true, Ordering::Relaxed);
         let core = self.core()?;
         plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))
     }
@@ -352,73 +215,14 @@ impl Gate {
     }
 }
 
-impl Gate {
-    /// Settles the hold of this name.
-    pub(crate) fn settle_by(
-        &self,
-        py: Python<'_>,
-        id: &PermitId,
-        usage: enclava_keys::Usage,
-    ) -> PyResult<Settlement> {
-        let settled = self.run(py, self.core()?, |core| core.settle(id, usage));
-        settled.map(Settlement).map_err(|error| raised(py, error))
-    }
-
-    /// Releases the hold of this name.
-    pub(crate) fn release_by(&self, py: Python<'_>, id: &PermitId) -> PyResult<()> {
-        self.run(py, self.core()?, |core| core.release(id)).map_err(|error| raised(py, error))
-    }
+/// A count that bounds what is told, if there is one.
+pub(crate) fn at_most(most: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+    let most = most.map_or(Ok(u64::MAX), |most| count("most", most))?;
+    Ok(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// Tells the core that this process is a child of a fork.
 #[pyfunction]
 pub(crate) fn after_fork() {
     enclava_keys::after_fork();
-}
-
-/// The id that an argument names: one that cannot be is one that nobody has.
-pub(crate) fn key_named(value: &Bound<'_, PyAny>) -> PyResult<KeyId> {
-    let id = text("key_id", value)?;
-    id.parse().map_err(|_| {
-        NotFound::new_err("there is no such key: an id looks like key_01h455vb4pex5vsknk084sn02q")
-    })
-}
-
-fn named(value: &Bound<'_, PyAny>) -> PyResult<PermitId> {
-    let id = text("permit_id", value)?;
-    id.parse().map_err(|error| invalid("permit_id", format!("{error}")))
-}
-
-// Text as it is; an `ipaddress` object as its text.
-fn address<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<std::borrow::Cow<'a, str>> {
-    if value.is_instance_of::<PyString>() {
-        return text("ip", value).map(Into::into);
-    }
-    let kind = arguments::type_name(value);
-    if kind == "IPv4Address" || kind == "IPv6Address" {
-        return Ok(value.str()?.to_str()?.to_owned().into());
-    }
-    Err(PyTypeError::new_err(format!("ip: must be str or an ipaddress, not {kind}")))
-}
-
-fn placed<'a>(
-    mut request: Request<'a>,
-    purpose: Option<&'a Bound<'_, PyAny>>,
-    endpoint: Option<&'a Bound<'_, PyAny>>,
-    request_id: Option<&'a Bound<'_, PyAny>>,
-    wait: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Request<'a>> {
-    if let Some(purpose) = optional_text("purpose", purpose)? {
-        request = request.purpose(purpose);
-    }
-    if let Some(endpoint) = optional_text("endpoint", endpoint)? {
-        request = request.endpoint(endpoint);
-    }
-    if let Some(id) = optional_text("request_id", request_id)? {
-        request = request.request_id(id);
-    }
-    if let Some(wait) = wait {
-        request = request.wait(seconds("wait", wait)?);
-    }
-    Ok(request)
 }

@@ -3,6 +3,7 @@
 mod amounts;
 mod arguments;
 mod asynchronous;
+mod calls;
 mod clock;
 mod denial;
 mod errors;
@@ -13,6 +14,7 @@ mod key;
 mod manage;
 mod open;
 mod permit;
+mod pickling;
 mod plugged;
 mod prices;
 mod record;

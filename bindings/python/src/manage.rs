@@ -7,13 +7,18 @@ use pyo3::types::PyDict;
 
 use crate::amounts::{count, seconds};
 use crate::arguments::bytes;
+use crate::calls::key_named;
 use crate::errors::{invalid_record, raised};
-use crate::gate::{Gate, key_named};
+use crate::gate::Gate;
 use crate::key::{Key, NewKey};
 use crate::record;
 
 #[pymethods]
 impl Gate {
+    /// Make a key. The fields are those of `KeyFields`; what is not named is the default: no limit, no
+    /// restriction.
+    ///
+    /// Raises `InvalidRecord` with every fault at once, `Conflict` if its own id is taken.
     #[pyo3(signature = (name, /, **fields))]
     fn create_key(
         &self,
@@ -24,11 +29,16 @@ impl Gate {
         self.create(py, &spec(name, fields)?)
     }
 
+    /// Make a key of a JSON object with the same fields and its `name`, as text or bytes. Its numbers are read
+    /// as the decimal text they are.
     #[pyo3(signature = (body, /))]
     fn create_key_json(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<NewKey> {
         self.create(py, &parsed(body)?)
     }
 
+    /// Take in a key that exists already, by the text (`secret`) or the hash (`key_hash`) of its secret.
+    ///
+    /// Raises as `create_key`, and `Conflict` if another key has the secret.
     #[pyo3(signature = (name, /, **fields))]
     fn import_key(
         &self,
@@ -39,11 +49,14 @@ impl Gate {
         self.import(py, &spec(name, fields)?)
     }
 
+    /// Take in a key of a JSON object with the same fields and its `name`.
     #[pyo3(signature = (body, /))]
     fn import_key_json(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Key> {
         self.import(py, &parsed(body)?)
     }
 
+    /// Tell the keys after the id `after`, in the order of their ids (that is, of their making), at most
+    /// `limit`.
     #[pyo3(signature = (after = None, limit = None))]
     fn keys(&self, after: Option<&Bound<'_, PyAny>>, limit: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Key>> {
         let after = after.map(key_named).transpose()?;
@@ -52,12 +65,17 @@ impl Gate {
         Ok(keys.into_iter().map(|key| Key::new(key, self)).collect())
     }
 
+    /// Tell the key of this id. Raises `NotFound`.
     #[pyo3(signature = (key_id, /))]
     fn key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
         let key = self.open_core()?.key(&key_named(key_id)?);
         key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
     }
 
+    /// Edit a key: what the changes name is replaced, `None` goes back to the default, and the rest stays.
+    ///
+    /// Raises `InvalidRecord` with every fault, `Conflict` if the edit would let a request through that was
+    /// refused before and does not say `widen`, or if the record is not at `revision`, where one is named.
     #[pyo3(signature = (key_id, /, *, widen = false, revision = None, **changes))]
     fn update_key(
         &self,
@@ -75,6 +93,7 @@ impl Gate {
         self.edit(py, key_id, edit, widen, revision)
     }
 
+    /// Edit a key by a JSON object of the same changes, `null` for the default.
     #[pyo3(signature = (key_id, body, /, *, widen = false, revision = None))]
     fn update_key_json(
         &self,
@@ -89,6 +108,11 @@ impl Gate {
         self.edit(py, key_id, edit, widen, revision)
     }
 
+    /// Add a secret to a key. The present one ends after `overlap` seconds, at once by default; both spend one
+    /// budget.
+    ///
+    /// Raises `Conflict` if the key is revoked or has five secrets in force, `InvalidValue` for an overlap of
+    /// more than 90 days.
     #[pyo3(signature = (key_id, /, overlap = None))]
     fn rotate_key(
         &self,
@@ -102,6 +126,7 @@ impl Gate {
         NewKey::new(py, made.map_err(|error| raised(py, error))?, self)
     }
 
+    /// Stop a key until it is enabled again. The next call is denied; calls in flight settle.
     #[pyo3(signature = (key_id, /))]
     fn disable_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
         let id = key_named(key_id)?;
@@ -109,6 +134,7 @@ impl Gate {
         key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
     }
 
+    /// Start a key that was disabled. Raises `Conflict` if it is revoked.
     #[pyo3(signature = (key_id, /))]
     fn enable_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
         let id = key_named(key_id)?;
@@ -116,6 +142,7 @@ impl Gate {
         key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
     }
 
+    /// End a key for good. The next call is denied; calls in flight settle. Revoking it again changes nothing.
     #[pyo3(signature = (key_id, /))]
     fn revoke_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
         let id = key_named(key_id)?;
@@ -123,6 +150,7 @@ impl Gate {
         key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
     }
 
+    /// Remove a key and its record. Its secret is unknown from now on; calls in flight settle.
     #[pyo3(signature = (key_id, /))]
     fn delete_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = key_named(key_id)?;

@@ -24,6 +24,29 @@ type Given<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 #[pymethods]
 impl Gate {
+    /// Open the gate at `url`.
+    ///
+    /// - `memory:` keeps keys and budgets in this process.
+    /// - `file:///etc/enclava/policy.json` reads keys from a policy file and keeps budgets in this process.
+    ///
+    /// `store` and `ledger` say otherwise where keys or budgets live: a URL, or an object that does what
+    /// `enclava_keys.store.Store` or `enclava_keys.ledger.Ledger` says. `clock` is a `ManualClock` for tests
+    /// and replays. `prices` are for `authorize_request`: a `PriceBook`, or a dict as `PriceBook.from_json`
+    /// reads it. `peppers` key the hashes of secrets, ids to 32 to 64 bytes: the first for new secrets, up to
+    /// four for those presented.
+    ///
+    /// `on_unavailable`: `"deny"` (the default), or `"admit"` to let calls of known keys through while the
+    /// ledger cannot answer; their permits say so (`is_degraded`). `hold_seconds` (600) is how long a hold
+    /// lives when nobody settles it, `on_lapse` whether it is then charged its estimate (`"charge"`, the
+    /// default) or let go (`"release"`). `max_in_flight` (4096) bounds the calls of one key in flight. A store
+    /// that others write to is asked for news every `refresh_seconds` (1); when it has been silent for
+    /// `stale_seconds` (30), calls are denied. `hide_amounts` and `hide_state` make denials say less.
+    ///
+    /// Raises `InvalidValue` for a URL or a setting that is none, `InvalidRecord` with every fault of a policy
+    /// file or of prices, `LedgerError` if the store cannot be read.
+    ///
+    /// In a forked child a gate works on: permits that came along are the parent's to resolve, and budgets in
+    /// memory are each process's own.
     #[classmethod]
     #[pyo3(signature = (url, *, clock = None, store = None, ledger = None, prices = None, peppers = None,
         leased = None, on_unavailable = None, hold_seconds = None, on_lapse = None, max_in_flight = None,

@@ -18,10 +18,11 @@ use crate::settlement::{Settlement, Usage};
 use crate::stream::Stream;
 
 /// The right to make one call, with its estimate set aside.
-#[pyclass(frozen, weakref, module = "enclava_keys")]
+#[pyclass(frozen, module = "enclava_keys")]
 pub(crate) struct Permit {
     // Dropped before the gate: the core that it was given by must not end with it.
-    core: Mutex<Option<CorePermit>>,
+    // In a box, since it is moved on the way here more often than it is looked at.
+    core: Mutex<Option<Box<CorePermit>>>,
     // What it was, once it was given up to a stream, to a name, or at the end of a `with`.
     was: OnceLock<Box<Facts>>,
     gate: Py<Gate>,
@@ -59,7 +60,7 @@ impl Permit {
         self.gate.get().blocks
     }
 
-    pub(crate) fn new(core: CorePermit, gate: Py<Gate>) -> Self {
+    pub(crate) fn new(core: Box<CorePermit>, gate: Py<Gate>) -> Self {
         Self { core: Mutex::new(Some(core)), was: OnceLock::new(), gate }
     }
 
@@ -72,9 +73,9 @@ impl Permit {
     ) -> PyResult<T> {
         let gate = self.gate.get();
         let found = if gate.blocks {
-            gate.attend(py, || self.core.lock().as_mut().map(here))
+            gate.attend(py, || self.core.lock().as_deref_mut().map(here))
         } else {
-            self.core.lock_py_attached(py).as_mut().map(here)
+            self.core.lock_py_attached(py).as_deref_mut().map(here)
         };
         match (found, self.was.get()) {
             (Some(answer), _) => Ok(answer),
@@ -84,7 +85,7 @@ impl Permit {
     }
 
     // Takes the permit out of the hands of whoever has this object. `None` if it was taken before.
-    fn give_up(&self, py: Python<'_>) -> Option<CorePermit> {
+    fn give_up(&self, py: Python<'_>) -> Option<Box<CorePermit>> {
         let mut core = self.core.lock_py_attached(py);
         let permit = core.take()?;
         let _ = self.was.set(Box::new(Facts::of(&permit)));
@@ -94,7 +95,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(permit) = self.core.get_mut().take() {
+        if self.gate.get().blocks
+            && let Some(permit) = self.core.get_mut().take()
+        {
             Python::attach(|py| self.gate.get().let_go(py, permit));
         }
     }
@@ -102,11 +105,13 @@ impl Drop for Permit {
 
 #[pymethods]
 impl Permit {
+    /// Its name: any worker that shares the ledger can settle by it.
     #[getter]
     fn id(&self, py: Python<'_>) -> PyResult<String> {
         self.ask(py, |permit| permit.id().to_string(), |facts| facts.id.to_string())
     }
 
+    /// The key that it was given to, as the record stood then.
     #[getter]
     fn key(&self, py: Python<'_>) -> PyResult<Key> {
         let key = self.ask(
@@ -117,40 +122,50 @@ impl Permit {
         Ok(Key::new(key, self.gate.get()))
     }
 
+    /// The model to dispatch: the one that was checked. Dispatch this text, never one read again from the
+    /// request.
     #[getter]
     fn model(&self, py: Python<'_>) -> PyResult<Option<String>> {
         self.ask(py, |permit| permit.model().map(str::to_owned), |facts| facts.model.clone())
     }
 
+    /// The most output tokens that the call may be allowed, where the gate priced the request; dispatch it.
     #[getter]
     fn max_tokens(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         self.ask(py, |permit| permit.max_tokens(), |facts| facts.max_tokens)
     }
 
+    /// Whether it was granted fewer output tokens than the request asks for, or than the model can write: only then
+    /// does the body need another limit than it has.
     #[getter]
     fn is_reduced(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, |permit| permit.is_reduced(), |facts| facts.reduced)
     }
 
+    /// What is set aside.
     #[getter]
     fn estimate(&self, py: Python<'_>) -> PyResult<Usage> {
         self.ask(py, |permit| permit.estimate(), |facts| facts.estimate).map(Usage)
     }
 
+    /// Whether the request id found a live hold of the same request: dropping this permit then does nothing.
     #[getter]
     fn is_view(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, |permit| permit.is_view(), |facts| facts.view)
     }
 
+    /// Whether the ledger could not answer and the gate was set to admit such calls: nothing is set aside.
     #[getter]
     fn is_degraded(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, |permit| permit.is_degraded(), |facts| facts.degraded)
     }
 
+    /// Say that the call is on its way to the model: from now on a drop charges.
     fn dispatched(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, CorePermit::dispatched, |_| ())
     }
 
+    /// Say what is known of the usage so far, which is what a drop then charges.
     #[pyo3(signature = (usage = None, /, *, cost = None, tokens = None))]
     fn progress(
         &self,
@@ -170,6 +185,9 @@ impl Permit {
         )?
     }
 
+    /// Set more aside beyond the estimate, by the same atomic rule, and give the hold a new lifetime.
+    ///
+    /// Raises `Denied` if it does not fit: stop the call. `Conflict` if the permit was ended.
     #[pyo3(signature = (*, cost = None, tokens = None))]
     fn extend(
         &self,
@@ -182,6 +200,12 @@ impl Permit {
         self.ask(py, |permit| permit.extend(more), |_| Err(given_up()))?.map_err(|error| raised(py, error))
     }
 
+    /// Charge what the call came to, as a `Usage` or as `cost` and `tokens`, and end the permit. Facts are
+    /// never refused: more than the estimate, a limit passed, a key revoked meanwhile, or midnight gone by are
+    /// all recorded.
+    ///
+    /// Raises `AlreadySettled` with the first settlement if it was ended before, `InvalidValue` or
+    /// `LedgerError` with the hold still live: then this may be called again.
     #[pyo3(signature = (usage = None, /, *, cost = None, tokens = None))]
     fn settle(
         &self,
@@ -197,6 +221,11 @@ impl Permit {
         }
     }
 
+    /// Settle by what the model answered: the whole body of a response that was not streamed. One that tells no
+    /// usage is charged the estimate; for a call that failed, `release` instead.
+    ///
+    /// Raises `InvalidValue` if the usage cannot be read: the hold stays, settle it otherwise. Else as
+    /// `settle`.
     #[pyo3(signature = (body, /))]
     fn settle_response(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Settlement> {
         let body = arguments::body("response", body)?;
@@ -205,6 +234,7 @@ impl Permit {
             .map_err(|error| raised(py, error))
     }
 
+    /// Let the hold go without a charge and end the permit: the call was not made, or cost nothing.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         match self.ask(py, |permit| Ok(permit.release()), |facts| Err(facts.id.clone()))? {
             Ok(released) => released.map_err(|error| raised(py, error)),
@@ -212,6 +242,8 @@ impl Permit {
         }
     }
 
+    /// Give up the permit without ending its hold, and answer its id; some `gate.settle` will end it, or it
+    /// lapses.
     fn detach(&self, py: Python<'_>) -> PyResult<String> {
         if let Some(permit) = self.give_up(py) {
             // Disarms it; its name was noted.
@@ -220,6 +252,8 @@ impl Permit {
         self.id(py)
     }
 
+    /// Follow the answer as it streams, to settle by what it says of its usage. The permit is dispatched, and
+    /// its stream's to settle from now on.
     fn stream(&self, py: Python<'_>) -> PyResult<Stream> {
         let permit = self.give_up(py).ok_or_else(given_up)?;
         Ok(Stream::new(permit.stream(), self.gate.clone_ref(py)))

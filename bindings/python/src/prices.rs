@@ -16,18 +16,22 @@ pub(crate) struct PriceBook(CoreBook);
 
 #[pymethods]
 impl PriceBook {
+    /// Read prices from TOML, as the README shows them. Raises `InvalidRecord` with every fault.
     #[staticmethod]
     #[pyo3(signature = (toml, /))]
     fn from_toml(toml: &Bound<'_, PyAny>) -> PyResult<Self> {
         CoreBook::from_toml(text("toml", toml)?).map(Self).map_err(|error| faults(toml.py(), &error))
     }
 
+    /// Read the same from JSON.
     #[staticmethod]
     #[pyo3(signature = (json, /))]
     fn from_json(json: &Bound<'_, PyAny>) -> PyResult<Self> {
         CoreBook::from_json(text("json", json)?).map(Self).map_err(|error| faults(json.py(), &error))
     }
 
+    /// Read the text of LiteLLM's `model_prices_and_context_window.json` as it is. An entry that cannot be read
+    /// is left out.
     #[staticmethod]
     #[pyo3(signature = (json, /))]
     fn from_litellm(json: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -35,6 +39,7 @@ impl PriceBook {
         read.map(|(book, _)| Self(book)).map_err(|error| faults(json.py(), &error))
     }
 
+    /// Tell the names of the models that have a price.
     fn models(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
@@ -43,6 +48,12 @@ impl PriceBook {
 
     fn __len__(&self) -> usize {
         self.0.len()
+    }
+
+    fn __or__(&self, other: &Bound<'_, Self>) -> Self {
+        let mut book = self.0.clone();
+        book.extend(other.get().0.clone());
+        Self(book)
     }
 
     fn __contains__(&self, model: &Bound<'_, PyAny>) -> PyResult<bool> {

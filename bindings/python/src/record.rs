@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyDateTime, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
+use zmij::Buffer;
 
 use crate::amounts::{decimal_type, shortest};
 use crate::arguments::type_name;
@@ -70,16 +71,20 @@ pub(crate) fn value(given: &Bound<'_, PyAny>, depth: usize) -> PyResult<Result<V
     if let Ok(float) = given.cast::<PyFloat>() {
         let float = float.value();
         return if float.is_finite() {
-            number(shortest(float).as_str().to_owned())
+            number(shortest(float, &mut Buffer::new()).to_owned())
         } else {
             Ok(Err("must be a finite number".to_owned()))
         };
     }
     if given.is_instance(decimal_type(given.py())?)? {
-        if !given.call_method0("is_finite")?.is_truthy()? {
-            return Ok(Err("must be a finite number".to_owned()));
-        }
-        return number(given.str()?.to_str()?.to_owned());
+        // As `Decimal` writes it, whatever a subclass does.
+        let text = decimal_type(given.py())?.call_method1("__str__", (given,))?;
+        let text = text.extract::<String>()?;
+        return if text.contains(['N', 'I']) {
+            Ok(Err("must be a finite number".to_owned()))
+        } else {
+            number(text)
+        };
     }
     if given.is_instance_of::<PyDateTime>() {
         return Ok(of_datetime(given).map(Value::from));

@@ -46,11 +46,13 @@ impl Usage {
         usage(cost, tokens).map(Self)
     }
 
+    /// US dollars.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         decimal(py, self.0.cost)
     }
 
+    /// LLM tokens, input and output together.
     #[getter]
     fn tokens(&self) -> u64 {
         self.0.tokens
@@ -73,21 +75,25 @@ impl Usage {
 
 #[pymethods]
 impl Settlement {
+    /// What was charged.
     #[getter]
     fn usage(&self) -> Usage {
         Usage(self.0.usage)
     }
 
+    /// What was charged beyond the estimate: the part that may have passed a limit.
     #[getter]
     fn overrun(&self) -> Usage {
         Usage(self.0.overrun)
     }
 
+    /// Whether it replaced what a drop or a lapse had decided.
     #[getter]
     fn late(&self) -> bool {
         self.0.late
     }
 
+    /// The alerts that this charge set off.
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         values::alerts(py, &self.0.alerts)

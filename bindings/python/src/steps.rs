@@ -2,8 +2,10 @@
 
 use enclava_keys::KeyId;
 use enclava_keys::budget::{self, Outcome as CoreOutcome};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 
+use crate::errors::invalid;
 use crate::hold::Hold;
 use crate::times;
 
@@ -150,9 +152,10 @@ impl Change {
 #[pymethods]
 impl Row {
     #[new]
-    #[pyo3(signature = (used = 0, held = 0, marks = 0))]
-    fn new(used: i128, held: i128, marks: u64) -> Self {
-        Self(budget::Row { used, held, marks: budget::Marks::from_bits(marks) })
+    #[pyo3(signature = (used = Wide(0), held = Wide(0), marks = Wide(0)), text_signature = "(used=0, held=0, marks=0)")]
+    fn new(used: Wide, held: Wide, marks: Wide) -> PyResult<Self> {
+        let marks = u64::try_from(marks.0).map_err(|_| invalid("marks", "must be a number below 2**56"))?;
+        Ok(Self(budget::Row { used: used.0, held: held.0, marks: budget::Marks::from_bits(marks) }))
     }
 
     /// Charged so far.
@@ -261,6 +264,22 @@ impl Outcome {
             CoreOutcome::Unexpected(_) => "Outcome.unexpected(...)",
             CoreOutcome::Elsewhen(_) => "Outcome.elsewhen(...)",
         }
+    }
+}
+
+// A number of a row: 128 bits are more than it can take.
+#[derive(Clone, Copy)]
+struct Wide(i128);
+
+impl FromPyObject<'_, '_> for Wide {
+    type Error = PyErr;
+
+    fn extract(number: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let wide = |error: PyErr| {
+            let too_large = error.is_instance_of::<PyOverflowError>(number.py());
+            if too_large { invalid("row", "must be of numbers below 2**127") } else { error }
+        };
+        number.extract().map(Self).map_err(wide)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::gate::Gate;
 use crate::settlement::{Settlement, Usage};
 
 /// Follows the answer as it streams, to settle by what it says of its usage.
-#[pyclass(frozen, weakref, module = "enclava_keys")]
+#[pyclass(frozen, module = "enclava_keys")]
 pub(crate) struct Stream {
     // Dropped before the gate.
     core: Mutex<Option<CoreStream>>,
@@ -43,6 +43,7 @@ impl Drop for Stream {
 
 #[pymethods]
 impl Stream {
+    /// Take in the next bytes of the answer, cut anywhere. Never fails for what they say.
     #[pyo3(signature = (chunk, /))]
     fn feed(&self, py: Python<'_>, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         let chunk = bytes("chunk", chunk)?;
@@ -50,12 +51,15 @@ impl Stream {
         Ok(())
     }
 
-    /// What the answer may have used so far; `None` once it is over.
+    /// What the answer may have used so far; `None` once it is settled.
     #[getter]
     fn progress(&self, py: Python<'_>) -> Option<Usage> {
         self.core.lock_py_attached(py).as_ref().and_then(CoreStream::progress).map(Usage)
     }
 
+    /// Settle by the usage that the stream told; by what was seen of it if it told none.
+    ///
+    /// Raises as `Permit.settle`; after `LedgerError` it may be called again.
     fn finish(&self, py: Python<'_>) -> PyResult<Settlement> {
         let finished = if self.gate.get().blocks {
             self.gate.get().attend(py, || self.core.lock().as_mut().map(CoreStream::finish))

@@ -24,26 +24,31 @@ impl Decision {
         self.0.is_allowed()
     }
 
+    /// Whether the request would be admitted.
     #[getter]
     fn allowed(&self) -> bool {
         self.0.is_allowed()
     }
 
+    /// Why not; `None` if it would be admitted.
     #[getter]
     fn reason(&self) -> Option<&'static str> {
         self.0.reason().map(enclava_keys::Reason::as_str)
     }
 
+    /// The HTTP status of the denial.
     #[getter]
     fn status(&self) -> Option<u16> {
         self.0.denial().map(CoreDenial::status)
     }
 
+    /// The denial that would be sent.
     #[getter]
     fn denial(&self) -> Option<Denial> {
         self.0.denial().cloned().map(Denial)
     }
 
+    /// Every rule that was tried, in order; the refusing ones did not pass.
     #[getter]
     fn checks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         static CHECK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -55,6 +60,7 @@ impl Decision {
         PyList::new(py, checks.collect::<PyResult<Vec<_>>>()?)
     }
 
+    /// Tell every rule in a line of its own, for the operator.
     fn explain(&self) -> String {
         self.0.to_string()
     }

@@ -1,0 +1,90 @@
+"""Keys from the command line: `python -m enclava_keys --help`.
+
+People get tables, programs get JSON (`--json`). A new secret is written to the standard output, once, and
+nothing else with it; a secret that is asked for is read from the standard input or the environment, never
+from an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from enclava_keys._native import Gate
+from enclava_keys.cli.commands import Stop, run
+from enclava_keys.cli.parser import parser
+from enclava_keys.errors import Conflict, EnclavaError, InvalidRecord, InvalidValue, NotFound
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["main"]
+
+_FORGETS = (
+    "memory: forgets its keys when this program ends; "
+    "name the store of your gateway, with --store or ENCLAVA_STORE"
+)
+# The first that fits.
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (InvalidRecord, 2),
+    (InvalidValue, 2),
+    (TypeError, 2),
+    (NotFound, 3),
+    (Conflict, 4),
+    (EnclavaError, 5),
+)
+
+
+def main(arguments: Sequence[str] | None = None, *, open_gate: Callable[..., Gate] = Gate.open) -> int:
+    """Do what the arguments say, those of the program by default; answer the exit code."""
+    asked = parser().parse_args(arguments)
+    try:
+        with open_gate(_store(asked), peppers=_peppers()) as gate:
+            code = run(gate, asked)
+            sys.stdout.flush()
+            return code
+    except Stop as stop:
+        return _fail([str(stop)], stop.code)
+    except (EnclavaError, TypeError) as error:
+        lines = error.errors if isinstance(error, InvalidRecord) else [error]
+        return _fail(map(str, lines), next(code for kind, code in _CODES if isinstance(error, kind)))
+    except BrokenPipeError:
+        # Whoever reads has read enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _store(asked: Namespace) -> str:
+    store: str | None = asked.store or os.environ.get("ENCLAVA_STORE")
+    if not store:
+        message = (
+            "which store? name it with --store or ENCLAVA_STORE, such as file:///etc/enclava/policy.json"
+        )
+        raise Stop(message, 2)
+    scheme = store.partition(":")[0]
+    if scheme == "memory":
+        raise Stop(_FORGETS, 2)
+    if scheme == "file" and asked.command in ("usage", "record"):
+        message = "with a policy file, budgets live in the memory of each gateway: ask it there"
+        raise Stop(message, 2)
+    return store
+
+
+# `id=hex,id=hex`, the first for new secrets.
+def _peppers() -> list[tuple[str, bytes]]:
+    stated = os.environ.get("ENCLAVA_PEPPERS", "")
+    try:
+        pairs = [pair.partition("=") for pair in stated.split(",") if pair]
+        return [(name, bytes.fromhex(value)) for name, _, value in pairs]
+    except ValueError:
+        # Not the value: it is a secret.
+        message = "ENCLAVA_PEPPERS: must be id=hex, several of them with commas between"
+        raise Stop(message, 2) from None
+
+
+def _fail(lines: Iterable[str], code: int) -> int:
+    for line in lines:
+        print(f"enclava-keys: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,73 @@
+//! Keys and budgets in one SQLite file: embedded, durable, and shared by the processes of one host.
+
+mod care;
+mod connection;
+mod fault;
+mod file;
+mod history;
+mod holds;
+mod ledger;
+mod meters;
+mod options;
+mod schema;
+mod step;
+mod store;
+mod turnstile;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use self::connection::Database;
+use self::options::Options;
+
+pub use care::Health;
+pub use fault::OpenError;
+pub use ledger::SqliteLedger;
+pub use options::Durability;
+pub use store::SqliteStore;
+
+/// A database of keys and budgets.
+///
+/// It may be used from any threads at once, and by any number of processes of one host. Each process opens its own, or
+/// calls [`before_fork`](crate::before_fork) before it forks.
+#[derive(Debug, Clone)]
+pub struct Sqlite(Arc<Database>);
+
+impl Sqlite {
+    /// Opens the database at `sqlite:///relative.db` or `sqlite:////absolute.db`, and makes it if there is none, for its
+    /// owner alone (mode 0600). An option may follow: `?durability=full`, the default, or `normal` ([`Durability`]).
+    ///
+    /// # Errors
+    /// [`OpenError::Url`], or [`OpenError::Failed`] if the file cannot be used: its directory is missing, read-only or on a
+    /// network file system, it belongs to another user, is damaged, is not Enclava's, or was made by a newer release.
+    pub fn open(url: &str) -> Result<Self, OpenError> {
+        Database::open(&Options::parse(url)?).map(Self)
+    }
+
+    /// Reads the whole database, counts everything again, and tells what does not fit. Calls go on meanwhile.
+    ///
+    /// # Errors
+    /// [`OpenError::Failed`] if it cannot be read at all.
+    pub fn doctor(&self) -> Result<Health, OpenError> {
+        care::examine(&self.0).map_err(|fault| fault.open_error(self.0.path()))
+    }
+
+    /// Copies the database, as it is at one moment, to the new file `to`, for its owner alone. Calls go on meanwhile. The
+    /// copy is a database like this one: put it in the place of a damaged one while no process uses that.
+    ///
+    /// # Errors
+    /// [`OpenError::Failed`], if `to` is there already among others.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<(), OpenError> {
+        care::back_up(&self.0, to.as_ref()).map_err(|fault| fault.open_error(to.as_ref()))
+    }
+
+    /// Its key records.
+    pub fn store(&self) -> SqliteStore {
+        SqliteStore::new(Arc::clone(&self.0))
+    }
+
+    /// Its budgets.
+    pub fn ledger(&self) -> SqliteLedger {
+        SqliteLedger::new(Arc::clone(&self.0))
+    }
+}

@@ -1,0 +1,191 @@
+//! Key records in the database.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::connection::Database;
+use super::fault::Fault;
+use super::file::Identity;
+use crate::engine::per_process::PerProcess;
+use crate::id::KeyId;
+use crate::key::Key;
+use crate::store::{Changes, News, Store, StoreError};
+
+/// How many removals are remembered one by one; a gate further behind is given everything.
+const REMOVALS: i64 = 1_024;
+
+/// Key records in a SQLite file, shared by every process that opens it.
+///
+/// Every change of a key has a number; a gate asks for those after the last it knows. While there are none that is one
+/// small read, however many keys there are and however much the budgets move.
+#[derive(Debug)]
+pub struct SqliteStore {
+    database: Arc<Database>,
+    // The file that was last read: another may be put in its place, with other numbers.
+    read: PerProcess<Mutex<Option<Identity>>>,
+}
+
+impl SqliteStore {
+    pub(super) fn new(database: Arc<Database>) -> Self {
+        Self { database, read: PerProcess::new(Mutex::new(None)) }
+    }
+
+    fn told(&self, fault: &Fault) -> StoreError {
+        fault.store_error(self.database.path())
+    }
+
+    // Whether the file is another than at the last call.
+    fn was_replaced(&self) -> Result<bool, Fault> {
+        let read = self.read.get(|_| Ok::<_, Fault>(Mutex::new(None)))?;
+        let now = self.database.identity();
+        let before = std::mem::replace(&mut *read.lock(), now);
+        let replaced = before.is_some() && before != now;
+        if replaced {
+            self.database.reopen()?;
+        }
+        Ok(replaced)
+    }
+}
+
+impl Store for SqliteStore {
+    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+        let replaced = self.was_replaced().map_err(|fault| self.told(&fault))?;
+        let since = since.filter(|_| !replaced).and_then(|since| i64::try_from(since).ok());
+        let news = self.database.read(|connection| news(connection, since));
+        let (generation, records) = news.map_err(|fault| self.told(&fault))?;
+        let generation = u64::try_from(generation).unwrap_or_default();
+        let changes = match records {
+            Records::Same => Changes::None,
+            Records::Some(put, gone) => Changes::Some(parse(put)?, gone),
+            Records::All(records) => Changes::All(parse(records)?),
+        };
+        Ok(News { generation, changes })
+    }
+
+    fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {
+        let put = self.database.write(|connection| put(connection, key, replaces));
+        put.map_err(|fault| self.told(&fault))?.map_err(StoreError::Conflict)
+    }
+
+    fn remove(&self, id: &KeyId) -> Result<bool, StoreError> {
+        let removed = self.database.write(|connection| remove(connection, id));
+        removed.map_err(|fault| self.told(&fault))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+enum Records {
+    Same,
+    Some(Vec<String>, Vec<KeyId>),
+    All(Vec<String>),
+}
+
+fn news(connection: &Connection, since: Option<i64>) -> Result<(i64, Records), Fault> {
+    let sql = "SELECT generation, known_from FROM news";
+    let (generation, known_from): (i64, i64) =
+        connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let texts = |sql: &str, since: i64| -> Result<Vec<String>, Fault> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let texts = statement.query_map([since], |row| row.get(0))?;
+        Ok(texts.collect::<Result<_, _>>()?)
+    };
+    let records = match since {
+        Some(since) if since == generation => Records::Same,
+        Some(since) if (known_from..generation).contains(&since) => {
+            let put = texts("SELECT record FROM keys WHERE generation > ?1", since)?;
+            let gone = texts("SELECT id FROM removed_keys WHERE generation > ?1", since)?;
+            Records::Some(put, gone.iter().filter_map(|id| id.parse().ok()).collect())
+        }
+        _ => Records::All(texts("SELECT record FROM keys WHERE generation > ?1", -1)?),
+    };
+    Ok((generation, records))
+}
+
+fn parse(records: Vec<String>) -> Result<Vec<Arc<Key>>, StoreError> {
+    records.into_iter().map(|record| Ok(Arc::new(Key::from_record_json(record)?))).collect()
+}
+
+// The conflict, if the record or one of its secrets is not free.
+fn put(connection: &Connection, key: &Key, replaces: Option<u64>) -> Result<Result<(), String>, Fault> {
+    let id = key.id().to_string();
+    let before: Option<(i64, String)> = connection
+        .prepare_cached("SELECT revision, record FROM keys WHERE id = ?1")?
+        .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let revision = before.as_ref().map(|(revision, _)| revision.cast_unsigned());
+    if revision != replaces {
+        return Ok(Err(match revision {
+            Some(revision) => format!("key {id} is at revision {revision}"),
+            None => format!("key {id} does not exist"),
+        }));
+    }
+    for secret in key.secrets() {
+        let owner: Option<String> = connection
+            .prepare_cached("SELECT key FROM secrets WHERE digest = ?1")?
+            .query_row([secret.hash().digest().as_bytes()], |row| row.get(0))
+            .optional()?;
+        if let Some(other) = owner.filter(|owner| *owner != id) {
+            return Ok(Err(format!("key {other} already has this secret")));
+        }
+    }
+    if let Some((_, record)) = &before {
+        forget_secrets(connection, record)?;
+    }
+    for secret in key.secrets() {
+        let sql = "INSERT INTO secrets VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute(params![secret.hash().digest().as_bytes(), id])?;
+    }
+    let generation = next_generation(connection)?;
+    connection.prepare_cached("DELETE FROM removed_keys WHERE id = ?1")?.execute([&id])?;
+    let sql = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        key.revision().cast_signed(),
+        generation,
+        key.to_record_json()
+    ])?;
+    Ok(Ok(()))
+}
+
+fn remove(connection: &Connection, id: &KeyId) -> Result<bool, Fault> {
+    let id = id.to_string();
+    let sql = "DELETE FROM keys WHERE id = ?1 RETURNING record";
+    let record: Option<String> =
+        connection.prepare_cached(sql)?.query_row([&id], |row| row.get(0)).optional()?;
+    let Some(record) = record else { return Ok(false) };
+    forget_secrets(connection, &record)?;
+    let generation = next_generation(connection)?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO removed_keys VALUES (?1, ?2)")?
+        .execute(params![id, generation])?;
+    // Of long ago it is no longer known what was removed.
+    let sql = "DELETE FROM removed_keys WHERE generation <= \
+               (SELECT generation FROM removed_keys ORDER BY generation DESC LIMIT 1 OFFSET ?1) RETURNING generation";
+    let mut statement = connection.prepare_cached(sql)?;
+    let forgotten = statement.query_map([REMOVALS], |row| row.get::<_, i64>(0))?;
+    for generation in forgotten.collect::<Result<Vec<_>, _>>()? {
+        let sql = "UPDATE news SET known_from = max(known_from, ?1)";
+        connection.prepare_cached(sql)?.execute([generation])?;
+    }
+    Ok(true)
+}
+
+fn forget_secrets(connection: &Connection, record: &str) -> Result<(), Fault> {
+    let before =
+        Key::from_record_json(record).map_err(|fault| Fault::told(format!("a key record: {fault}")))?;
+    for secret in before.secrets() {
+        let sql = "DELETE FROM secrets WHERE digest = ?1";
+        connection.prepare_cached(sql)?.execute([secret.hash().digest().as_bytes()])?;
+    }
+    Ok(())
+}
+
+fn next_generation(connection: &Connection) -> Result<i64, Fault> {
+    let sql = "UPDATE news SET generation = generation + 1 RETURNING generation";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
