@@ -83,6 +83,7 @@ bench: venv ## measure, then print one table of medians and ratios
 	rm -rf $(TARGET_DIR)/criterion
 	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
 	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/gate.py
+	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/middleware.py
 	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
 
 soak: ## all that is random for longer, and every way to install (SOAK_CASES, SOAK_KILLS, SOAK_EXAMPLES, …)

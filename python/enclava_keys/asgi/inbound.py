@@ -28,9 +28,9 @@ async def read_body(
 
     `known` is asked before more is read than came at once: a stranger's upload is not waited for.
     """
-    stated = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    if stated.isdigit() and int(stated) > most:
-        raise TooLarge
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise TooLarge
     message = await receive()
     if message["type"] != "http.request":
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from enclava_keys import _native, errors
@@ -185,12 +186,16 @@ class KeyMiddleware:
 
     # What goes on: the model that was checked, the answer that was granted, a stream that tells its usage.
     def _dispatched(self, permit: Permit, body: bytes, endpoint: str) -> tuple[bytes, bool]:
-        limit = permit.max_tokens if permit.is_reduced else None
-        decided = _native.dispatch_body(
-            body, model=permit.model, max_tokens=limit, limit_name=self._limit_name, endpoint=endpoint
+        dispatch = partial(
+            _native.dispatch_body,
+            body,
+            model=permit.model,
+            max_tokens=permit.max_tokens if permit.is_reduced else None,
+            limit_name=self._limit_name,
+            endpoint=endpoint,
         )
-        asking = _native.dispatch_body(decided, include_usage=True, endpoint=endpoint)
-        return asking, asking != decided
+        dispatched = dispatch(include_usage=True)
+        return dispatched, dispatched != body and dispatched != dispatch()
 
 
 def _endpoint(scope: Scope) -> str:

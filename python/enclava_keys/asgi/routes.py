@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -62,17 +63,14 @@ class Table:
 
     def find(self, method: str, path: str) -> Route | None:
         """Find the route for this method and path."""
-        plain = _is_plain(path)
         for own, pattern, route in self._rows:
             if own is not None and own != method:
                 continue
             if pattern == path:
                 return route
-            if not plain:
-                continue
-            if pattern[0] == "*" and path.endswith(pattern[1:]):
-                return route
-            if pattern[-1] == "*" and path.startswith(pattern[:-1]):
+            starts = pattern[-1] == "*" and path.startswith(pattern[:-1])
+            ends = pattern[0] == "*" and path.endswith(pattern[1:])
+            if (starts or ends) and _is_plain(path):
                 return route
         return None
 
@@ -82,15 +80,12 @@ def _parts(pattern: str) -> tuple[str | None, str]:
     return (method, path) if blank else (None, pattern)
 
 
+_ODD = re.compile(r"[\\%;]|//|/\.\.?(?:/|$)")
+
+
 # What a `*` may stand for: a path that every server and proxy behind this one reads the same way.
 def _is_plain(path: str) -> bool:
-    return (
-        path.startswith("/")
-        and path.isprintable()
-        and not any(char in path for char in "\\%;")
-        and not any(part in {".", ".."} for part in path.split("/"))
-        and "//" not in path
-    )
+    return path.startswith("/") and path.isprintable() and _ODD.search(path) is None
 
 
 DEFAULT_ROUTES: Sequence[Route] = (

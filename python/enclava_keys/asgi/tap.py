@@ -93,12 +93,17 @@ class Tap:
             await asyncio.shield(ending)
 
     def _begin(self, message: Message) -> Message:
-        headers = {name.lower(): value.lower() for name, value in message.get("headers", ())}
-        kind = headers.get(b"content-type", b"")
+        kind, encoding = b"", b"identity"
+        for name, value in message.get("headers", ()):
+            lower = name.lower()
+            if lower == b"content-type":
+                kind = value.lower()
+            elif lower == b"content-encoding":
+                encoding = value.lower()
         self._status = message["status"]
         if self._status >= _FIRST_ERROR:
             self._kind = "error"
-        elif headers.get(b"content-encoding", b"identity") != b"identity":
+        elif encoding != b"identity":
             self._kind = "opaque"
         elif kind.startswith(b"text/event-stream"):
             self._kind = "stream"
