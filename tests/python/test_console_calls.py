@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -265,3 +266,22 @@ def test_the_description_names_every_field(client: httpx.Client) -> None:
     assert set(schemas["KeyFields"]["properties"]) == changes | set(KeyFields.__annotations__) - {"key_hash"}
     made = client.post(KEYS, json={"name": "k"}).json()
     assert set(schemas["Key"]["required"]) == set(made["key"])
+
+
+def test_the_page_may_load_nothing_but_itself(client: httpx.Client) -> None:
+    page = client.get("/console/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    files = re.findall(r'(?:href|src)="([\w.]+)"', page.text)
+    assert {"app.js", "base.css", "icon.svg"} <= set(files)
+    for name in files:
+        answer = client.get(f"/console/{name}")
+        policy = answer.headers["content-security-policy"]
+        assert answer.status_code == 200
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert (answer.headers["x-frame-options"], answer.headers["cache-control"]) == ("DENY", "no-cache")
+        again = client.get(f"/console/{name}", headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    assert not re.search(r"<style|<script>|style=|\bon\w+=|https?://", page.text)
+    for stray in ("/console/app.py", "/console/..%2fapp.py", "/console/%2e%2e/app.py", "/console/none.js"):
+        assert failure(client.get(stray))[:2] == (404, "not_found")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -18,13 +19,11 @@ from enclava_keys.console.answers import Refused
 from enclava_keys.console.history import told
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from enclava_keys import Gate, Key, NewKey
     from enclava_keys.console.history import History
     from enclava_keys.console.tokens import Tokens
-
-    Handler = Callable[[Request], Awaitable[Response]]
 
 __all__ = ["KEYS", "Api"]
 
@@ -37,6 +36,8 @@ _MOST_DAYS = 366
 _MOVED_ON = re.compile(r"\bis at revision \d+, not \d+")
 
 _log = logging.getLogger("enclava_keys.console")
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 Told = TypeVar("Told")
 
@@ -155,11 +156,11 @@ class Api:
             past = None if self._history is None else told(self._history(key.id, days))
             return {"id": key.id, "timezone": key.timezone, **balances, "history": past}
 
-        return answers.answer(200, await self._run(usage))
+        return answers.answer(200, await self._run(usage, blocks=self._history is not None))
 
     # Where the gate or the history does I/O, a thread waits for it and not the event loop.
-    async def _run(self, ask: Callable[[], Told]) -> Told:
-        if self._gate.blocks or self._history is not None:
+    async def _run(self, ask: Callable[[], Told], *, blocks: bool = False) -> Told:
+        if blocks or self._gate.blocks:
             return await run_in_threadpool(ask)
         return ask()
 
