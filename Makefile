@@ -20,7 +20,7 @@ SOAKS := model shuttle crash fuzz python installs
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak serve lib venv $(STEPS:%=test-%) $(SOAKS:%=soak-%)
+.PHONY: help demo test bench soak serve lib venv examples $(STEPS:%=test-%) $(SOAKS:%=soak-%)
 
 # Makes the targets $(1)-<step> for each step of $(2), one by one, and says how long each took.
 define each
@@ -38,8 +38,8 @@ help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
 		printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: ## the whole story in one program; needs only cargo
-	cargo run --release --example story
+demo: examples ## the whole story of one key, through a gateway and the openai client
+	@cd examples && ../$(BIN)/python -m demo
 
 test: ## every check: format, lints, Rust, interleavings, C, docs, Python, types
 	$(call each,test,$(STEPS))
@@ -83,6 +83,7 @@ bench: venv ## measure, then print one table of medians and ratios
 	rm -rf $(TARGET_DIR)/criterion
 	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
 	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/gate.py
+	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/middleware.py
 	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
 
 soak: ## all that is random for longer, and every way to install (SOAK_CASES, SOAK_KILLS, SOAK_EXAMPLES, …)
@@ -116,8 +117,8 @@ soak-python: venv
 soak-installs:
 	PYTHON=$(PYTHON) tests/python/installs.sh
 
-serve: ## the demo gateway (not part of this version yet)
-	@echo "The demo gateway is not part of this version yet. 'make demo' tells the story without one." >&2; exit 1
+serve: examples ## the example gateway with its API Keys page, until it is stopped (examples/gateway/settings.py)
+	@cd examples && ../$(BIN)/python -m gateway
 
 lib: ## libenclava.so and libenclava.a, beside include/enclava.h
 	cargo build --locked --release -p enclava-c
@@ -125,9 +126,16 @@ lib: ## libenclava.so and libenclava.a, beside include/enclava.h
 		"$$(sed -n 's/.*SONAME.*"\(.*\)".*/\1/p' $(CURDIR)/bindings/c/build.rs)"
 	@ls -l $(TARGET_DIR)/release/libenclava.a $(TARGET_DIR)/release/libenclava.so*
 
-venv: ## .venv with the Python package, as it would be installed, and its test tools
+venv: $(BIN)/pip ## .venv with the Python package, as it would be installed, and its test tools
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[test]'
+
+# What the examples need, and no test tools.
+examples: $(BIN)/pip
+	@echo "Building the package and installing what the examples need; the first time takes a few minutes."
+	@$(BIN)/pip install --quiet --disable-pip-version-check '.[asgi,console]' -r examples/requirements.txt
+
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or later is needed: make PYTHON=... venv" >&2; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
+	@$(PYTHON) -m venv .venv || { \
 		echo "Python has no venv module. Debian: apt-get install python3-venv" >&2; rm -rf .venv; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[test]'

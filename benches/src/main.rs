@@ -164,6 +164,16 @@ const ROWS: &[Row] = &[
         goal: Goal::None,
         ratio: |m| m.ratio("python/denied/model", "python/hot"),
     },
+    Row {
+        work: "ASGI middleware, a handler of 1 ms, 8 connections: requests a second without it",
+        goal: Goal::AtLeast(0.95),
+        ratio: |m| m.ratio("asgi/1ms/plain", "asgi/1ms/keys"),
+    },
+    Row {
+        work: "  a handler that does nothing: microseconds added",
+        goal: Goal::None,
+        ratio: |m| Some((m.of("asgi/bare/keys")? - m.of("asgi/bare/plain")?) / 1_000.0),
+    },
     Row { work: "1 M keys, idle: bytes a key", goal: Goal::AtMost(400.0), ratio: |m| m.of("memory/idle/B") },
     Row { work: "  each used once: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-once/B") },
     Row { work: "  each used often: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-often/B") },

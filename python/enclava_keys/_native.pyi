@@ -425,6 +425,11 @@ class Permit:
     def max_tokens(self) -> int | None:
         """The most output tokens that the call may be allowed, where the gate priced the request; dispatch it."""
     @property
+    def is_reduced(self) -> bool:
+        """Whether it was granted fewer output tokens than the request asks for, or than the model can write: only then
+        does the body need another limit than it has.
+        """
+    @property
     def estimate(self) -> Usage:
         """What is set aside."""
     @property

@@ -196,6 +196,12 @@ impl Permit {
         self.call.priced.as_ref().map(|priced| priced.max_tokens)
     }
 
+    /// Whether it was granted fewer output tokens than the request asks for, or than the model can write: only then does
+    /// the body need another limit than it has.
+    pub fn is_reduced(&self) -> bool {
+        self.call.priced.as_ref().is_some_and(|priced| priced.max_tokens < priced.estimate.max_tokens)
+    }
+
     /// What is set aside now.
     pub fn estimate(&self) -> Usage {
         self.call.hold.standing.usage

@@ -14,7 +14,7 @@ pub struct Rewrite<'a> {
     pub kind: Option<RequestKind>,
     /// The model to ask for: the one that was checked.
     pub model: Option<&'a str>,
-    /// The most tokens that one answer may have. Every such limit in the body becomes this one; a body without one
+    /// The most tokens that one answer may have. Every larger limit in the body becomes this one; a body without any
     /// gets it under the name that its API documents.
     pub max_tokens: Option<u64>,
     /// The name for a limit that the body does not have yet, for a provider that knows only another one: OpenAI's
@@ -53,17 +53,19 @@ fn limit_answers(
     edits: &mut Edits<'_>,
 ) -> Result<(), RequestError> {
     let names = limit_names(body.kind(rewrite.kind)?);
-    let limit = limit.to_string();
+    let text = limit.to_string();
     for name in names {
-        if let Some(stated) = body.get(name) {
-            edits.set(name, Some(stated), &limit);
+        if let Some(stated) = body.get(name)
+            && json::count(stated).is_none_or(|stated| stated > limit)
+        {
+            edits.set(name, Some(stated), &text);
         }
     }
     if let Some(first) = names.first()
         && !names.iter().any(|name| body.has(name))
     {
         let name = rewrite.limit_name.unwrap_or(first);
-        edits.set(name, None, &limit);
+        edits.set(name, None, &text);
     }
     Ok(())
 }
@@ -197,6 +199,10 @@ mod tests {
             (
                 r#"{"messages":[],"max_tokens":100,"max_completion_tokens":50}"#,
                 r#"{"messages":[],"max_tokens":7,"max_completion_tokens":7}"#,
+            ),
+            (
+                r#"{"messages":[],"max_tokens":100,"max_completion_tokens":5}"#,
+                r#"{"messages":[],"max_tokens":7,"max_completion_tokens":5}"#,
             ),
             (r#"{"messages":[],"max_tokens":100}"#, r#"{"messages":[],"max_tokens":7}"#),
             (r#"{"input":"x"}"#, r#"{"max_output_tokens":7,"input":"x"}"#),

@@ -33,6 +33,7 @@ struct Facts {
     key: std::sync::Arc<enclava_keys::Key>,
     model: Option<String>,
     max_tokens: Option<u64>,
+    reduced: bool,
     estimate: CoreUsage,
     view: bool,
     degraded: bool,
@@ -45,6 +46,7 @@ impl Facts {
             key: std::sync::Arc::clone(permit.key()),
             model: permit.model().map(str::to_owned),
             max_tokens: permit.max_tokens(),
+            reduced: permit.is_reduced(),
             estimate: permit.estimate(),
             view: permit.is_view(),
             degraded: permit.is_degraded(),
@@ -135,6 +137,13 @@ impl Permit {
     #[getter]
     fn max_tokens(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         self.ask(py, |permit| permit.max_tokens(), |facts| facts.max_tokens)
+    }
+
+    /// Whether it was granted fewer output tokens than the request asks for, or than the model can write: only then
+    /// does the body need another limit than it has.
+    #[getter]
+    fn is_reduced(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, |permit| permit.is_reduced(), |facts| facts.reduced)
     }
 
     /// What is set aside.

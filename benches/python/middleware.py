@@ -1,0 +1,118 @@
+"""Measures what the middleware adds to a server: one application with and without it, in turns.
+
+Eight connections ask again and again, of a handler that waits for 1 ms and of one that does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import medians
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from enclava_keys import Gate, PriceBook
+from enclava_keys.asgi import KeyMiddleware
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+ROUNDS = 9
+SECONDS = 1.0
+CONNECTIONS = 8
+WORK = ["1ms/plain", "1ms/keys", "bare/plain", "bare/keys"]
+SECRET = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a"  # noqa: S105 - it opens nothing
+
+BODY = json.dumps(
+    {"model": "gpt-4", "max_tokens": 200, "messages": [{"role": "user", "content": "Tell me a story. " * 20}]}
+).encode()
+ANSWER = json.dumps(
+    {
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Once upon a time. " * 20}}],
+        "usage": {"prompt_tokens": 108, "completion_tokens": 100, "total_tokens": 208},
+    }
+).encode()
+PRICES = {"models": {"gpt-4": {"input": "0.03", "output": "0.06", "per": "1k"}}}
+
+
+def serve(descriptor: int) -> None:
+    """Serve every variant on a socket that listens."""
+    gate = Gate.open("memory:", prices=PriceBook.from_json(json.dumps(PRICES)))
+    gate.import_key(
+        "bench",
+        secret=SECRET,
+        allowed_models=["gpt-4"],
+        daily_spend_limit=1_000_000_000,
+        monthly_spend_limit=1_000_000_000,
+        daily_token_limit=2**40,
+    )
+
+    def handler(pause: float) -> Starlette:
+        async def chat(request: Request) -> Response:
+            await request.body()
+            if pause:
+                await asyncio.sleep(pause)
+            return Response(ANSWER, media_type="application/json")
+
+        return Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+
+    mounts = []
+    for name, pause in [("1ms", 0.001), ("bare", 0.0)]:
+        mounts.append(Mount(f"/{name}/plain", handler(pause)))
+        mounts.append(Mount(f"/{name}/keys", KeyMiddleware(handler(pause), gate)))
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=mounts), log_level="error", access_log=False))
+    asyncio.run(server.serve([socket.socket(fileno=descriptor)]))
+
+
+async def ask(port: int, path: str, seconds: float) -> float:
+    """Ask over all connections; the nanoseconds that a request took of the server's time."""
+    request = (
+        f"POST /{path}/v1/chat/completions HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {SECRET}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    ).encode() + BODY
+    began = time.perf_counter()
+
+    async def connection() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answered = 0
+        while time.perf_counter() - began < seconds:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                sys.exit(f"{path} answered {head!r}")
+            await reader.readexactly(len(ANSWER))
+            answered += 1
+        writer.close()
+        return answered
+
+    answered = sum(await asyncio.gather(*(connection() for _ in range(CONNECTIONS))))
+    return (time.perf_counter() - began) * 1e9 / answered
+
+
+def main() -> None:
+    """Measure everything in turns, so that a busy machine is unfair to nobody."""
+    times: dict[str, list[float]] = {f"asgi/{name}": [] for name in WORK}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        descriptor = listener.fileno()
+        command = [sys.executable, __file__, str(descriptor)]
+        with subprocess.Popen(command, pass_fds=[descriptor]) as server:  # noqa: S603
+            port = listener.getsockname()[1]
+            for name in WORK:
+                asyncio.run(ask(port, name, SECONDS / 4))
+            for _ in range(ROUNDS):
+                for name in WORK:
+                    times[f"asgi/{name}"].append(asyncio.run(ask(port, name, SECONDS)))
+            server.terminate()
+    medians.leave(times)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1])) if sys.argv[1:] else main()

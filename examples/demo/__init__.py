@@ -1,0 +1,1 @@
+"""The whole story of one key, told by the gateway next door: `python -m demo`."""

@@ -1,0 +1,64 @@
+"""What can be set, each by an environment variable."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enclava_keys import PriceBook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PRICES = Path(__file__).with_name("prices.toml")
+
+# What is not text.
+_READERS: dict[str, Callable[[str], Any]] = {
+    "prices": Path,
+    "port": int,
+    "floor": lambda text: int(text) if text else None,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the gateway runs."""
+
+    upstream: str = ""
+    """ENCLAVA_UPSTREAM: where models are, `https://api.openai.com/v1`. Empty is the built-in one."""
+    upstream_key: str = field(default="", repr=False)
+    """ENCLAVA_UPSTREAM_KEY: the provider's key, which no client ever sees."""
+    store: str = "memory:"
+    """ENCLAVA_STORE: where keys and budgets are kept."""
+    prices: Path = PRICES
+    """ENCLAVA_PRICES: a price file, in TOML or as LiteLLM writes it in JSON."""
+    jwt_secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    """ENCLAVA_JWT_SECRET: what admin tokens are signed with. Without it, each start has its own."""
+    alert_webhook: str = ""
+    """ENCLAVA_ALERT_WEBHOOK: a URL that alerts are posted to as JSON."""
+    floor: int | None = 16
+    """ENCLAVA_FLOOR: the shortest answer that a budget's rest is worth, in tokens; empty grants none."""
+    host: str = "127.0.0.1"
+    """ENCLAVA_HOST."""
+    port: int = 8000
+    """ENCLAVA_PORT."""
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read them; what is not set is the default."""
+        told: dict[str, Any] = {}
+        for name in cls.__dataclass_fields__:
+            text = os.environ.get(f"ENCLAVA_{name.upper()}")
+            if text is not None:
+                told[name] = _READERS.get(name, str)(text)
+        return cls(**told)
+
+    def price_book(self) -> PriceBook:
+        """Read the prices."""
+        text = self.prices.read_text()
+        if self.prices.suffix == ".json":
+            return PriceBook.from_litellm(text)
+        return PriceBook.from_toml(text)
