@@ -20,6 +20,7 @@ __all__ = ["Forbidden", "Tokens", "Unauthorized", "admin_token"]
 
 # RFC 7518, section 3.2: a key at least as long as the hash.
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+# What is longer is cut, and so not valid.
 _LONGEST_TOKEN = 8192
 
 
