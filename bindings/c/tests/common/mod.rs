@@ -48,6 +48,58 @@ impl Libraries {
     }
 }
 
+/// Builds `program` with the static library and what its first lines say that it needs.
+pub(crate) fn compiled(libs: &Libraries, compiler: Command, program: &Path, form: Form) -> PathBuf {
+    let binary = libs.folder().join(program.file_stem().unwrap());
+    let mut command = compiler;
+    command.arg(program);
+    let source = std::fs::read_to_string(program).unwrap();
+    let needs =
+        source.lines().next().and_then(|line| line.split_once("needs: ")).map_or("", |(_, needs)| needs);
+    for needed in needs.trim_end_matches(" */").split_whitespace() {
+        match needed.strip_prefix('-') {
+            Some(_) => command.arg(needed),
+            None => command.arg(program.with_file_name(needed)),
+        };
+    }
+    match form {
+        Form::Static => command.arg(libs.static_library()).args(NATIVE_LIBS),
+        Form::Shared => command.arg("-L").arg(libs.folder()).arg("-lenclava"),
+    };
+    text(run(command.arg("-o").arg(&binary)));
+    binary
+}
+
+/// Which of the two libraries a program is linked with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    Static,
+    Shared,
+}
+
+/// The programs in these folders: sources with a `main`.
+pub(crate) fn programs(folders: &[&str], extension: &str) -> Vec<PathBuf> {
+    let mut programs = Vec::new();
+    for folder in folders {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path().canonicalize().unwrap();
+            let is_source = path.extension().is_some_and(|found| found == extension);
+            if is_source && std::fs::read_to_string(&path).unwrap().contains("int main(") {
+                programs.push(path);
+            }
+        }
+    }
+    assert!(!programs.is_empty(), "{folders:?} hold no program");
+    programs
+}
+
+/// Whether a tool can be run. Where every check must be made, it has to be.
+pub(crate) fn is_there(tool: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok();
+    assert!(there || std::env::var_os("CI").is_none(), "{tool} is not installed");
+    there
+}
+
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
