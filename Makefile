@@ -20,7 +20,16 @@ SOAKS := model shuttle crash fuzz python installs
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak serve lib venv $(STEPS:%=test-%) $(SOAKS:%=soak-%)
+.PHONY: help demo test bench soak serve lib install install-files venv $(STEPS:%=test-%) $(SOAKS:%=soak-%)
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+# Which libraries to install: static, shared, or both.
+LINK ?= static shared
+BUILT ?= $(TARGET_DIR)/release
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SONAME := $(shell sed -n 's/.*SONAME.*"\(.*\)".*/\1/p' bindings/c/build.rs)
 
 # Makes the targets $(1)-<step> for each step of $(2), one by one, and says how long each took.
 define each
@@ -121,9 +130,25 @@ serve: ## the demo gateway (not part of this version yet)
 
 lib: ## libenclava.so and libenclava.a, beside include/enclava.h
 	cargo build --locked --release -p enclava-c
-	@cd $(TARGET_DIR)/release && ln -sf libenclava.so \
-		"$$(sed -n 's/.*SONAME.*"\(.*\)".*/\1/p' $(CURDIR)/bindings/c/build.rs)"
-	@ls -l $(TARGET_DIR)/release/libenclava.a $(TARGET_DIR)/release/libenclava.so*
+	@ln -sf libenclava.so $(BUILT)/$(SONAME)
+	@ls -l $(BUILT)/libenclava.a $(BUILT)/libenclava.so*
+
+install: lib ## headers, libraries, enclava.pc and a CMake package, under PREFIX (default /usr/local)
+	@$(MAKE) --no-print-directory install-files
+
+install-files:
+	install -d "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(LIBDIR)/cmake/enclava"
+	install -m 644 include/enclava.h include/enclava.hpp "$(DESTDIR)$(INCLUDEDIR)"
+	case " $(LINK) " in *" static "*) \
+		install -m 644 "$(BUILT)/libenclava.a" "$(DESTDIR)$(LIBDIR)";; esac
+	case " $(LINK) " in *" shared "*) \
+		install -m 755 "$(BUILT)/libenclava.so" "$(DESTDIR)$(LIBDIR)/$(SONAME)" && \
+		ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libenclava.so";; esac
+	@for file in pkgconfig/enclava.pc cmake/enclava/enclava-config.cmake cmake/enclava/enclava-config-version.cmake; do \
+		sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+			-e 's|@VERSION@|$(VERSION)|; s|@SONAME@|$(SONAME)|' "bindings/c/packaging/$${file##*/}.in" \
+			>"$(DESTDIR)$(LIBDIR)/$$file"; \
+	done
 
 venv: ## .venv with the Python package, as it would be installed, and its test tools
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

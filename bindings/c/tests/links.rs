@@ -1,7 +1,5 @@
 //! C and C++ programs compile strictly against the headers, link with both forms of the library, and run.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use std::path::Path;
@@ -32,6 +30,21 @@ fn cpp_programs_link_and_run() {
                 runs(&libs, libs.compiler(&cxx()), &program, standard, form);
             }
         }
+    }
+}
+
+/// What the README shows is what a reader gets to see, without a warning.
+#[test]
+fn the_readme_runs() {
+    let libs = Libraries::find();
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> =
+        readme.split("```c\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty(), "the README shows no C");
+    for block in blocks {
+        let program = libs.folder().join("check.c");
+        std::fs::write(&program, block).unwrap();
+        runs(&libs, libs.compiler(&cc()), &program, "c99", Form::Shared);
     }
 }
 
