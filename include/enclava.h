@@ -100,6 +100,13 @@ typedef struct enclava_denial enclava_denial;
 typedef struct enclava_error enclava_error;
 
 /**
+ * Something that happened. It holds no secret.
+ *
+ * Immutable: any threads may read it at once.
+ */
+typedef struct enclava_event enclava_event;
+
+/**
  * The one object that a gateway holds: it manages keys and authorizes requests.
  *
  * Any threads may use it at once. Permits, keys and denials live on when it is freed.
@@ -137,7 +144,7 @@ typedef struct enclava_permit enclava_permit;
 /**
  * A price book. A gate takes a copy of it.
  *
- * Immutable: any threads may read it at once.
+ * Any threads may read it at once.
  */
 typedef struct enclava_prices enclava_prices;
 
@@ -464,6 +471,13 @@ enclava_status enclava_prices_parse(enclava_str text,
                                     int32_t format,
                                     enclava_prices **prices,
                                     enclava_error **error);
+
+/**
+ * Adds the prices of `later`, which win over those of the same models.
+ *
+ * One thread at a time for `prices`.
+ */
+enclava_status enclava_prices_extend(enclava_prices *prices, const enclava_prices *later);
 
 /** How many models a price book knows. 0 for NULL. */
 size_t enclava_prices_count(const enclava_prices *prices);
@@ -1338,6 +1352,30 @@ enclava_status enclava_gate_take_alert(const enclava_gate *gate, enclava_alert *
 void enclava_alert_free(enclava_alert *alert);
 
 /* -------------------------------------------------------------------------- */
+/* What happened to keys, the store and the ledger, for an operator's log. */
+/* -------------------------------------------------------------------------- */
+
+/**
+ * Takes the oldest event that nobody took yet; the last 1024 are kept. Free it with enclava_event_free().
+ *
+ * Callable from any threads at once.
+ * @return ENCLAVA_STATUS_NOT_FOUND if there is none.
+ */
+enclava_status enclava_gate_take_event(const enclava_gate *gate, enclava_event **event);
+
+/**
+ * The event as a JSON object: `at`, `kind` (such as "key_created" or "ledger_unavailable"), `key_id` or null, `note` for
+ * people, and `times` it happened.
+ */
+enclava_status enclava_event_json(const enclava_event *event,
+                                  char *buffer,
+                                  size_t capacity,
+                                  size_t *len);
+
+/** Frees an event. NULL is nothing to free. */
+void enclava_event_free(enclava_event *event);
+
+/* -------------------------------------------------------------------------- */
 /* The dry run: what would be decided, and why. */
 /* -------------------------------------------------------------------------- */
 
@@ -1545,8 +1583,8 @@ typedef struct enclava_change {
   enclava_units held;
   /** What used and held may come to together. */
   enclava_units bound;
-  /** The amount at which to mark the threshold, where there is one. */
-  enclava_units alarm_at;
+  /** What the threshold is a share of, where there is one. */
+  enclava_units alarm_cap;
   /** The threshold in hundredths of a percent, 0 for none. */
   uint32_t alarm_threshold;
   /** Zero. */

@@ -432,6 +432,8 @@ class Prices {
     if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
     return Prices(prices);
   }
+  /** Adds the prices of `later`, which win. */
+  Status extend(const Prices &later) noexcept { return enclava_prices_extend(prices_.get(), later.get()); }
   const enclava_prices *get() const noexcept { return prices_.get(); }
 
  private:
@@ -584,6 +586,13 @@ class Gate {
     if (enclava_gate_take_alert(get(), &alert) != ENCLAVA_STATUS_OK) return std::nullopt;
     detail::Handle<enclava_alert, enclava_alert_free> owned(alert);
     return Alert(alert);
+  }
+  /** The oldest event that nobody took yet, as a JSON object. */
+  std::optional<std::string> take_event() const {
+    enclava_event *event;
+    if (enclava_gate_take_event(get(), &event) != ENCLAVA_STATUS_OK) return std::nullopt;
+    detail::Handle<enclava_event, enclava_event_free> owned(event);
+    return detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_event_json(event, b, c, l); });
   }
   const enclava_gate *get() const noexcept { return gate_.get(); }
 

@@ -30,6 +30,7 @@ static void nothing_given(void) {
   NULLS(enclava_gate_stats(NULL, NULL, 0, NULL));
   NULLS(enclava_gate_set_prices(NULL, NULL));
   NULLS(enclava_prices_parse(none, 0, NULL, NULL));
+  NULLS(enclava_prices_extend(NULL, NULL));
   CHECK(enclava_prices_count(NULL) == 0);
 
   NULLS(enclava_key_create(NULL, none, NULL, NULL, NULL));
@@ -106,6 +107,9 @@ static void nothing_given(void) {
   NULLS(enclava_gate_on_alert(NULL, NULL, NULL));
   NULLS(enclava_gate_take_alert(NULL, NULL));
 
+  NULLS(enclava_gate_take_event(NULL, NULL));
+  NULLS(enclava_event_json(NULL, NULL, 0, NULL));
+
   CHECK(enclava_decision_verdict(NULL) == ENCLAVA_VERDICT_DENY);
   CHECK(enclava_decision_denial(NULL) == NULL);
   CHECK(enclava_decision_rule(NULL, 0) == 0);
@@ -133,6 +137,7 @@ static void nothing_given(void) {
   enclava_decision_free(NULL);
   enclava_denial_free(NULL);
   enclava_error_free(NULL);
+  enclava_event_free(NULL);
   enclava_gate_free(NULL);
   enclava_key_free(NULL);
   enclava_key_page_free(NULL);

@@ -70,6 +70,7 @@ static void keys(Gate &gate, const enclava::NewKey &made) {
   auto rotated = gate.rotate_key(id, std::chrono::seconds(60));
   CHECK(rotated && gate.verify(rotated->secret.reveal()) && gate.verify(made.secret.reveal()));
   CHECK(gate.disable_key(id) && !gate.verify(made.secret.reveal()) && gate.enable_key(id));
+  CHECK(gate.take_event().value().find("key_created") != std::string::npos);
   CHECK(gate.take_alert().has_value() && !gate.take_alert().has_value());
   CHECK(gate.record(id, usage("0.5", 0), "r1") && !gate.record(id, usage("0.5", 0), "r1"));
   CHECK(gate.usage(id)->daily_spend.used.cost.pico == 500000000000);

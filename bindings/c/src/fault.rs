@@ -65,12 +65,18 @@ impl fmt::Display for Fault {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self::Core(error)
+        match error {
+            Error::Denied(denial) => denial.into(),
+            error => Self::Core(error),
+        }
     }
 }
 
 impl From<Denial> for Fault {
     fn from(denial: Denial) -> Self {
-        Self::Core(denial.into())
+        match denial.invalid_argument() {
+            Some((field, what)) => Self::value(field, what),
+            None => Self::Core(Error::Denied(denial)),
+        }
     }
 }

@@ -200,22 +200,22 @@ impl Foreign {
 impl Ledger for Foreign {
     fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
         let apply = self.table.apply.ok_or_else(missing)?;
-        let names: Vec<String> = step.owners.iter().map(|owner| owner.id().to_string()).collect();
+        let names: Vec<String> = step.parties.iter().map(|party| party.owner.id().to_string()).collect();
         let owners: Vec<enclava_str> = names.iter().map(|name| lent(name)).collect();
-        let changes: Vec<enclava_change> = step.changes.iter().map(enclava_change::of).collect();
-        let becomes = enclava_hold::of(step.becomes).map_err(wrong)?;
+        let changes: Vec<enclava_change> = step.changes().map(|change| enclava_change::of(&change)).collect();
+        let becomes = enclava_hold::of(&step.kept()).map_err(wrong)?;
         let told = enclava_step {
             owners: owners.as_ptr(),
             owner_count: owners.len(),
             changes: changes.as_ptr(),
             change_count: changes.len(),
             becomes: &raw const becomes,
-            expected: step.expected,
+            expected: step.expected(),
             most_live: step.most_live.unwrap_or(0),
             is_bounded: step.most_live.is_some().into(),
             is_current: step.current.into(),
         };
-        let mut moved = vec![enclava_moved::from(Moved::default()); changes.len()];
+        let mut moved = vec![enclava_moved::from(Moved::NONE); changes.len()];
         let mut outcome = enclava_outcome {
             kind: 0,
             seat: 0,

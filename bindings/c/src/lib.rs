@@ -49,6 +49,8 @@ mod books;
 
 mod alert;
 
+mod event;
+
 mod decision;
 
 mod error;
@@ -73,6 +75,7 @@ pub use books::*;
 pub use decision::*;
 pub use denial::*;
 pub use error::*;
+pub use event::*;
 pub use gate::*;
 pub use headers::*;
 pub use key::*;

@@ -185,7 +185,7 @@ pub extern "C" fn enclava_permit_key(
 ) -> enclava_status {
     guard(|| {
         let key = Slot::required(key, "key")?;
-        key.fill(enclava_key(Arc::new(given(permit, "permit")?.permit()?.key().clone())));
+        key.fill(enclava_key(Arc::clone(given(permit, "permit")?.permit()?.key())));
         Ok(())
     })
 }

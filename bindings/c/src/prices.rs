@@ -8,7 +8,7 @@ use enclava_keys::wire::PriceError;
 use crate::error::enclava_error;
 use crate::fault::Fault;
 use crate::gate::enclava_gate;
-use crate::guard::{explain, or};
+use crate::guard::{explain, guard, or};
 use crate::handle::{Slot, given};
 use crate::status::enclava_status;
 use crate::text::enclava_str;
@@ -27,7 +27,7 @@ pub enum enclava_price_format {
 
 /// A price book. A gate takes a copy of it.
 ///
-/// Immutable: any threads may read it at once.
+/// Any threads may read it at once.
 #[derive(Debug)]
 pub struct enclava_prices(pub(crate) PriceBook);
 
@@ -56,6 +56,20 @@ pub extern "C" fn enclava_prices_parse(
     })
 }
 
+/// Adds the prices of `later`, which win over those of the same models.
+///
+/// One thread at a time for `prices`.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_prices_extend(
+    prices: Option<&mut enclava_prices>,
+    later: Option<&enclava_prices>,
+) -> enclava_status {
+    guard(|| {
+        given(prices, "prices")?.0.extend(given(later, "later")?.0.clone());
+        Ok(())
+    })
+}
+
 /// How many models a price book knows. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_prices_count(prices: Option<&enclava_prices>) -> usize {
@@ -70,7 +84,7 @@ pub extern "C" fn enclava_gate_set_prices(
     gate: Option<&enclava_gate>,
     prices: Option<&enclava_prices>,
 ) -> enclava_status {
-    crate::guard::guard(|| {
+    guard(|| {
         given(gate, "gate")?.0.set_prices(given(prices, "prices")?.0.clone());
         Ok(())
     })

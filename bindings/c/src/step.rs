@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use enclava_keys::Timestamp;
 use enclava_keys::budget::{
-    Alarm, Change, Hold, HoldId, Marks, Meter, Moved, Phase, Row, Threshold, Usage, Window, Windows,
+    Alarm, Change, Hold, HoldId, Marks, Meter, Moved, Phase, Row, Standing, Threshold, Usage, Window, Windows,
 };
 
 use crate::alert::enclava_meter;
@@ -73,8 +73,8 @@ pub struct enclava_change {
     pub held: enclava_units,
     /// What used and held may come to together.
     pub bound: enclava_units,
-    /// The amount at which to mark the threshold, where there is one.
-    pub alarm_at: enclava_units,
+    /// What the threshold is a share of, where there is one.
+    pub alarm_cap: enclava_units,
     /// The threshold in hundredths of a percent, 0 for none.
     pub alarm_threshold: u32,
     /// Zero.
@@ -234,7 +234,7 @@ impl enclava_change {
             used: change.used.into(),
             held: change.held.into(),
             bound: change.bound.into(),
-            alarm_at: change.alarm.map_or(0, |alarm| alarm.at).into(),
+            alarm_cap: change.alarm.map_or(0, |alarm| alarm.cap).into(),
             alarm_threshold: change.alarm.map_or(0, |alarm| alarm.threshold.basis_points().into()),
             reserved: 0,
         }
@@ -262,7 +262,7 @@ impl enclava_change {
             used: self.used.into(),
             held: self.held.into(),
             bound: self.bound.into(),
-            alarm: threshold.map(|threshold| Alarm { threshold, at: self.alarm_at.into() }),
+            alarm: threshold.map(|threshold| Alarm { threshold, cap: self.alarm_cap.into() }),
         })
     }
 }
@@ -310,16 +310,16 @@ impl enclava_hold {
         let mut told = Self {
             id: hold.id.0.to_be_bytes(),
             fingerprint: hold.fingerprint.to_be_bytes(),
-            revision: hold.revision,
-            phase: match hold.phase {
+            revision: hold.standing.revision,
+            phase: match hold.standing.phase {
                 Phase::Live => 1,
                 Phase::Settled => 2,
                 Phase::Released => 3,
                 Phase::Dropped => 4,
                 Phase::Lapsed => 5,
             },
-            usage: hold.usage.into(),
-            expires_at: hold.expires_at.as_micros(),
+            usage: hold.standing.usage.into(),
+            expires_at: hold.standing.expires_at.as_micros(),
             windows: hold.windows.into(),
             seat: hold.seat,
             other_count: u32::try_from(hold.others().len()).map_err(|_| Fault::Panic)?,
@@ -349,17 +349,19 @@ impl enclava_hold {
         }
         Ok(Hold {
             id: HoldId(u128::from_be_bytes(self.id)),
-            revision: self.revision,
-            phase: match self.phase {
-                1 => Phase::Live,
-                2 => Phase::Settled,
-                3 => Phase::Released,
-                4 => Phase::Dropped,
-                5 => Phase::Lapsed,
-                _ => return Err(wrong("phase")),
+            standing: Standing {
+                usage: Usage::new(self.usage.cost.read("usage")?, self.usage.tokens),
+                expires_at: Timestamp::from_micros(self.expires_at),
+                revision: self.revision,
+                phase: match self.phase {
+                    1 => Phase::Live,
+                    2 => Phase::Settled,
+                    3 => Phase::Released,
+                    4 => Phase::Dropped,
+                    5 => Phase::Lapsed,
+                    _ => return Err(wrong("phase")),
+                },
             },
-            usage: Usage::new(self.usage.cost.read("usage")?, self.usage.tokens),
-            expires_at: Timestamp::from_micros(self.expires_at),
             windows: self.windows.read()?,
             others: (!others.is_empty()).then(|| Box::new(others)),
             fingerprint: u128::from_be_bytes(self.fingerprint),

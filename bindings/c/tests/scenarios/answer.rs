@@ -308,6 +308,17 @@ pub(super) fn key(key: &enclava_key, now: enclava_time) -> Value {
     value
 }
 
+/// What happened, by the name of its key.
+pub(super) fn event(event: &enclava_event, name_of: &dyn Fn(&str) -> String) -> Value {
+    let mut told: Value =
+        serde_json::from_str(&text(|b, c, l| enclava_event_json(Some(event), b, c, l))).unwrap();
+    let members = told.as_object_mut().unwrap();
+    let key = members.remove("key_id").unwrap();
+    members.remove("note");
+    members.insert("key".to_owned(), key.as_str().map(name_of).into());
+    told
+}
+
 fn counted(meter: &str, usage: enclava_usage) -> Value {
     if meter == "daily_tokens" { usage.tokens.into() } else { money(usage.cost).into() }
 }

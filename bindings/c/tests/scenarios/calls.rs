@@ -8,8 +8,8 @@ use serde_json::json;
 use super::answer::{self, Answer, decided, explained};
 use super::handles::{lent, place, stated, taken, text};
 use super::steps::{
-    Authorize, AuthorizeBody, Check, Extend, Progress, Record, Release, Settle, SettleById, SettleResponse,
-    Stream, Usage,
+    Authorize, AuthorizeBody, Check, Extend, Progress, Record, Release, ReleaseById, Settle, SettleById,
+    SettleResponse, Stream, Usage,
 };
 use super::world::{Freed, World, amounts};
 
@@ -29,6 +29,7 @@ impl World {
             ip: stated(step.ip.as_deref()),
             request_id: stated(step.request_id.as_deref()),
             estimate: usage,
+            wait_milliseconds: step.wait_ms.unwrap_or(0),
             ..request(&secret)
         };
         let (mut permit, mut denial) = (place(), place());
@@ -122,9 +123,7 @@ impl World {
 
     pub(super) fn settle_by_id(&self, step: &SettleById) -> Result<Answer, String> {
         let id = match (&step.permit, &step.id) {
-            (Some(name), _) => {
-                self.permit_ids.get(name).cloned().ok_or_else(|| format!("no step made a permit {name:?}"))?
-            }
+            (Some(name), _) => self.permit_id(name)?,
             (None, id) => id.clone().unwrap_or_default(),
         };
         Ok(amounts(step.cost.as_deref(), step.tokens).and_then(|usage| {
@@ -158,6 +157,12 @@ impl World {
     pub(super) fn release(&mut self, step: &Release) -> Result<Answer, String> {
         let mut error = place();
         let status = enclava_permit_release(Some(self.permit(&step.permit)?), Some(&mut error));
+        Ok(explained(status, error).map(|()| json!({})))
+    }
+
+    pub(super) fn release_by_id(&self, step: &ReleaseById) -> Result<Answer, String> {
+        let (id, mut error) = (self.permit_id(&step.permit)?, place());
+        let status = enclava_gate_release(Some(&self.gate), lent(&id), Some(&mut error));
         Ok(explained(status, error).map(|()| json!({})))
     }
 

@@ -14,7 +14,7 @@ use super::answer::{self, Failed, explained};
 use super::handles::{lent, place, taken, text};
 use super::ledger::CLedger;
 use super::schema::{Case, Lapsed, Opens, Options, Unavailable};
-use super::steps::{Change, SecretText, Step};
+use super::steps::{Change, Room, SecretText, Step};
 
 /// A gate and what its steps named. A permit is freed by dropping it, as C frees it.
 pub(super) struct World {
@@ -97,9 +97,13 @@ impl World {
                 Ok(())
             }
             Step::Outage(step) => {
+                assert_eq!(step.of, Room::Ledger, "a store is silenced in shared cases alone");
                 (self.silence)(step.on);
                 Ok(())
             }
+            Step::Another(_) => Err("two gates over one store".into()),
+            Step::Events(step) => step.expect.compare(Ok(self.events())),
+            Step::ReleaseById(step) => step.expect.compare(self.release_by_id(step)?),
             Step::Create(step) => step.expect.compare(self.create(step)),
             Step::Import(step) => step.expect.compare(self.import(step)),
             Step::Update(step) => step.expect.compare(self.update(step)?),
@@ -152,6 +156,11 @@ impl World {
         named.map_or_else(|| id.to_owned(), |(name, _)| name.clone())
     }
 
+    /// The id of the permit of this name, which may be gone.
+    pub(super) fn permit_id(&self, name: &str) -> Result<String, String> {
+        self.permit_ids.get(name).cloned().ok_or_else(|| format!("no step made a permit {name:?}"))
+    }
+
     /// The permit of this name.
     pub(super) fn permit(&mut self, name: &str) -> Result<&mut enclava_permit, String> {
         let permit = self.permits.get_mut(name).and_then(|permit| permit.0.as_deref_mut());
@@ -186,6 +195,18 @@ impl World {
         json!({ "alerts": told.collect::<Vec<_>>() })
     }
 
+    fn events(&self) -> Value {
+        let next = || {
+            let mut event = place();
+            let status = enclava_gate_take_event(Some(&self.gate), Some(&mut event));
+            let event = taken(event);
+            assert_eq!(event.is_some(), status == enclava_status::Ok);
+            event
+        };
+        let told = std::iter::from_fn(next).map(|told| answer::event(&told, &|id| self.name_of(id)));
+        json!({ "events": told.collect::<Vec<_>>() })
+    }
+
     fn stats(&self) -> Value {
         serde_json::from_str(&text(|b, c, l| enclava_gate_stats(Some(&self.gate), b, c, l))).unwrap()
     }
@@ -197,22 +218,35 @@ fn open(
     ledger: Option<&enclava_ledger_vtable>,
     ledger_data: *mut c_void,
 ) -> Result<Box<enclava_gate>, Failed> {
-    let Options { hold_seconds, on_lapse, max_in_flight, hide_amounts, hide_state, on_unavailable, peppers } =
-        &case.options;
+    let Options {
+        hold_seconds,
+        on_lapse,
+        max_in_flight,
+        hide_amounts,
+        hide_state,
+        on_unavailable,
+        refresh_seconds,
+        stale_seconds,
+        peppers,
+    } = &case.options;
     let peppers: Vec<enclava_pepper> = peppers
         .iter()
         .map(|pepper| enclava_pepper { id: lent(&pepper.id), bytes: lent(&pepper.text) })
         .collect();
     let mut error = place();
-    let prices = match &case.prices {
-        None => None,
-        Some(text) => {
-            let mut prices = place();
-            let status = enclava_prices_parse(lent(text.get()), 1, Some(&mut prices), Some(&mut error));
-            explained(status, error)?;
-            taken(prices)
+    let mut prices = None;
+    for (text, format) in [(&case.catalogue, 2), (&case.prices, 1)] {
+        let Some(text) = text else { continue };
+        let mut read = place();
+        let status = enclava_prices_parse(lent(text.get()), format, Some(&mut read), Some(&mut error));
+        explained(status, error)?;
+        let mut read = taken(read);
+        if let Some(earlier) = prices.as_deref_mut() {
+            assert_eq!(enclava_prices_extend(Some(earlier), read.as_deref()), enclava_status::Ok);
+        } else {
+            prices = read.take();
         }
-    };
+    }
     let options = enclava_options {
         size: u32::try_from(size_of::<enclava_options>()).unwrap(),
         admit_on_unavailable: matches!(on_unavailable, Unavailable::Admit).into(),
@@ -221,8 +255,8 @@ fn open(
         hide_state: (*hide_state).into(),
         max_in_flight: max_in_flight.unwrap_or(0),
         hold_seconds: hold_seconds.unwrap_or(0),
-        refresh_milliseconds: 0,
-        stale_milliseconds: 0,
+        refresh_milliseconds: refresh_seconds.unwrap_or(0) * 1_000,
+        stale_milliseconds: stale_seconds.unwrap_or(0) * 1_000,
         peppers: peppers.as_ptr(),
         pepper_count: peppers.len(),
         prices: prices.as_deref().map_or(null(), from_ref),
