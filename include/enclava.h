@@ -130,6 +130,9 @@ typedef struct enclava_key enclava_key;
  */
 typedef struct enclava_key_page enclava_key_page;
 
+/** What a store tells, see `news` in enclava_store_vtable. */
+typedef struct enclava_news enclava_news;
+
 /**
  * The right to make one call, with its estimate set aside.
  *
@@ -387,6 +390,10 @@ typedef struct enclava_options {
   const struct enclava_ledger_vtable *ledger;
   /** What your ledger is handed with every call. It must live until the table's `release` is called. */
   void *ledger_data;
+  /** A store of your own, instead of the URL's. The gate takes a copy of the table. NULL for none. */
+  const struct enclava_store_vtable *store;
+  /** What your store is handed with every call. It must live until the table's `release` is called. */
+  void *store_data;
 } enclava_options;
 
 /** An empty enclava_options, its size set. */
@@ -1795,6 +1802,70 @@ static inline enclava_ledger_vtable enclava_ledger_vtable_init(void) {
 
 /** Tells one hold from within `due`. */
 enclava_status enclava_holds_add(enclava_holds *holds, const enclava_hold *hold);
+
+/* -------------------------------------------------------------------------- */
+/* A store written in C: where key records live. */
+/* -------------------------------------------------------------------------- */
+
+/**
+ * A store of your own: where key records live. Begin with enclava_store_vtable_init().
+ *
+ * The gate holds every record in memory and asks the store only for news, so it may be slow. It judges nothing: a record
+ * is text that comes back as it was. Each function is called from any threads at once and must not call the gate, or
+ * leave by longjmp or a C++ exception. It returns an enclava_status: ENCLAVA_STATUS_OK, ENCLAVA_STATUS_CONFLICT where that is
+ * said, and any other when the store cannot answer. What it is handed is lent for the call; `data` is what the gate was
+ * opened with.
+ */
+typedef struct enclava_store_vtable {
+  /** sizeof(enclava_store_vtable). */
+  uint32_t size;
+  /** 1 if records may change without this gate: then it asks for news within the refresh interval. */
+  int32_t is_shared;
+  /**
+   * Tells what changed since the generation `since`, or everything where `is_first` is 1: enclava_news_put() and
+   * enclava_news_remove() for each, then enclava_news_end().
+   */
+  int32_t (*news)(uint64_t since, int32_t is_first, enclava_news *news, void *data);
+  /**
+   * Keeps `record`, a JSON object, as revision `revision` of the key `id`; ENCLAVA_STATUS_CONFLICT unless the one kept is
+   * of revision `replaces`, 0 for none.
+   */
+  int32_t (*put)(enclava_str id,
+                 enclava_str record,
+                 uint64_t revision,
+                 uint64_t replaces,
+                 void *data);
+  /** Removes the key `id`, and writes 1 to `found` if there was one; it comes 0. */
+  int32_t (*remove)(enclava_str id, int32_t *found, void *data);
+  /** The gate is gone: frees `data`. Not called if the gate did not open. NULL if nothing is to be freed. */
+  void (*release)(void *data);
+} enclava_store_vtable;
+
+/** An empty enclava_store_vtable, its size set. */
+static inline enclava_store_vtable enclava_store_vtable_init(void) {
+  enclava_store_vtable empty;
+  memset(&empty, 0, sizeof empty);
+  empty.size = (uint32_t)sizeof empty;
+  return empty;
+}
+
+/**
+ * Tells one record from within `news`, as it was put.
+ *
+ * @return ENCLAVA_STATUS_INVALID_RECORD for text that is none.
+ */
+enclava_status enclava_news_put(enclava_news *news, enclava_str record);
+
+/** Tells the id of a key that is gone, from within `news`. */
+enclava_status enclava_news_remove(enclava_news *news, enclava_str id);
+
+/**
+ * Ends the news: `generation` names the state that they lead to, and `is_all` is 1 if these are all the records that there
+ * are, 0 if they are what changed.
+ */
+enclava_status enclava_news_end(enclava_news *news,
+                                uint64_t generation,
+                                int32_t is_all);
 
 #ifdef __cplusplus
 }

@@ -39,6 +39,7 @@ struct memory_ledger {
   pthread_mutex_t lock;
   account *accounts;
   uint64_t resolutions;
+  int owners;
   int silent;
 };
 
@@ -299,8 +300,23 @@ static int32_t on_forget(enclava_str owner, void *data) {
   return leave(ledger, 0);
 }
 
-static void on_release(void *data) {
-  memory_ledger *ledger = data;
+static void on_release(void *data) { memory_ledger_release(data); }
+
+memory_ledger *memory_ledger_share(memory_ledger *ledger) {
+  pthread_mutex_lock(&ledger->lock);
+  ledger->owners++;
+  pthread_mutex_unlock(&ledger->lock);
+  return ledger;
+}
+
+void memory_ledger_release(memory_ledger *ledger) {
+  int owners;
+  pthread_mutex_lock(&ledger->lock);
+  owners = --ledger->owners;
+  pthread_mutex_unlock(&ledger->lock);
+  if (owners > 0) {
+    return;
+  }
   while (ledger->accounts != NULL) {
     account *first = ledger->accounts;
     ledger->accounts = first->next;
@@ -316,7 +332,7 @@ memory_ledger *memory_ledger_new(void) {
     free(ledger);
     return NULL;
   }
-  return ledger;
+  return ledger == NULL ? NULL : memory_ledger_share(ledger);
 }
 
 enclava_ledger_vtable memory_ledger_table(void) {

@@ -7,8 +7,13 @@
 
 typedef struct memory_ledger memory_ledger;
 
-/* NULL if there is no memory left. The gate that it is given to frees it, by the `release` of the table. */
+/* NULL if there is no memory left. The gate that it is given to lets it go, by the `release` of the table. */
 memory_ledger *memory_ledger_new(void);
+
+/* For one gate more. */
+memory_ledger *memory_ledger_share(memory_ledger *ledger);
+
+void memory_ledger_release(memory_ledger *ledger);
 
 /* The table to give to enclava_gate_open() together with the ledger. */
 enclava_ledger_vtable memory_ledger_table(void);

@@ -132,6 +132,10 @@ static void nothing_given(void) {
   NULLS(enclava_change_carry_out(NULL, NULL, NULL));
   NULLS(enclava_holds_add(NULL, NULL));
 
+  CHECK(enclava_news_put(NULL, enclava_text(NULL)) == ENCLAVA_STATUS_INVALID_RECORD);
+  NULLS(enclava_news_remove(NULL, enclava_text("k")));
+  NULLS(enclava_news_end(NULL, 0, 0));
+
   enclava_alert_free(NULL);
   enclava_clock_free(NULL);
   enclava_decision_free(NULL);

@@ -19,6 +19,7 @@ use crate::ledger::{Foreign, enclava_ledger_vtable};
 use crate::prices::enclava_prices;
 use crate::sized::{self, Growable};
 use crate::status::enclava_status;
+use crate::store::{ForeignStore, enclava_store_vtable};
 use crate::text::{Buffer, enclava_str, items};
 use crate::time::enclava_clock;
 
@@ -72,12 +73,16 @@ pub struct enclava_options {
     pub ledger: *const enclava_ledger_vtable,
     /// What your ledger is handed with every call. It must live until the table's `release` is called.
     pub ledger_data: *mut c_void,
+    /// A store of your own, instead of the URL's. The gate takes a copy of the table. NULL for none.
+    pub store: *const enclava_store_vtable,
+    /// What your store is handed with every call. It must live until the table's `release` is called.
+    pub store_data: *mut c_void,
 }
 
 // SAFETY: repr(C), its u32 of size first, no padding; integers and raw pointers, of which any bytes are a value.
 unsafe impl Growable for enclava_options {
     const NAME: &'static str = "options";
-    const FIRST: usize = 96;
+    const FIRST: usize = 112;
 }
 
 /// Opens a gate: "memory:" keeps keys and budgets in this process, "file:///etc/enclava/policy.json" reads keys from a
@@ -110,9 +115,18 @@ pub extern "C" fn enclava_gate_open(
             builder = builder.ledger(foreign.clone());
             ledger = Some(foreign);
         }
+        let mut store = None;
+        if !options.store.is_null() {
+            let foreign = Arc::new(ForeignStore::new(options.store, options.store_data)?);
+            builder = builder.store(foreign.clone());
+            store = Some(foreign);
+        }
         gate.fill(enclava_gate(builder.open(url)?));
         if let Some(ledger) = ledger {
             ledger.take_over();
+        }
+        if let Some(store) = store {
+            store.take_over();
         }
         Ok(())
     })

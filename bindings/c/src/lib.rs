@@ -61,6 +61,8 @@ mod step;
 
 mod ledger;
 
+mod store;
+
 // What the header does not see.
 
 mod fault;
@@ -91,6 +93,7 @@ pub use secret::*;
 pub use settlement::*;
 pub use status::*;
 pub use step::*;
+pub use store::*;
 pub use text::enclava_str;
 pub use time::*;
 pub use version::*;

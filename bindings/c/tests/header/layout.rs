@@ -190,7 +190,7 @@ fn shorter_comments(text: &str) -> String {
     lines.join("\n")
 }
 
-// Types by their names alone, but where they are defined, and in the one place that comes before its type.
+// Types by their names alone, but where they are defined, and where they are named before.
 fn plain_references(text: &str) -> String {
     let plain = |line: &str| match line {
         line if line.starts_with("typedef struct ") => line.to_owned(),
@@ -198,6 +198,7 @@ fn plain_references(text: &str) -> String {
     };
     let text = text.lines().map(plain).collect::<Vec<_>>().join("\n");
     text.replace("const enclava_ledger_vtable *ledger;", "const struct enclava_ledger_vtable *ledger;")
+        .replace("const enclava_store_vtable *store;", "const struct enclava_store_vtable *store;")
 }
 
 fn title(header: &mut String, words: &str) {

@@ -15,7 +15,7 @@ use super::world::{Freed, World, amounts};
 
 type Out<'a, T> = Option<&'a mut MaybeUninit<*mut T>>;
 
-impl World {
+impl World<'_> {
     pub(super) fn authorize(&mut self, step: &Authorize) -> Result<Answer, String> {
         let secret = self.secret(&step.secret)?;
         let usage = match amounts(step.cost.as_deref(), step.tokens) {

@@ -19,7 +19,7 @@ pub(super) type Switch = extern "C" fn(
     Option<&mut MaybeUninit<*mut enclava_error>>,
 ) -> enclava_status;
 
-impl World {
+impl World<'_> {
     pub(super) fn create(&mut self, step: &Create) -> Answer {
         let spec =
             step.spec.as_ref().map_or(step.spec_text.as_deref().unwrap_or_default(), |spec| spec.get());

@@ -1,5 +1,5 @@
 //! The scenarios of `tests/scenarios`, played through the functions of `enclava.h` alone: over the memory of the library,
-//! and over a ledger that is written in C.
+//! and over a ledger and a store that are written in C.
 
 #![expect(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should")]
@@ -11,7 +11,7 @@ mod answer;
 mod calls;
 mod handles;
 mod keys;
-mod ledger;
+mod rooms;
 mod world;
 
 // What a scenario is, and how an answer is compared, is the same in every language that Rust runs.
@@ -29,27 +29,26 @@ mod steps;
 use std::fs;
 use std::path::Path;
 
-use ledger::CLedger;
+use rooms::Rooms;
 use schema::{Case, Scenarios};
 use steps::Step;
 use world::World;
 
 #[test]
 fn memory() {
-    // The ledger of the library cannot be silenced.
+    // The rooms of the library cannot be silenced, and its store is one gate's alone.
     let silenced = |step: &Step| matches!(step, Step::Outage(_));
     let ran = play(None, |case| !case.shared && !case.steps.iter().any(|(step, _)| silenced(step)));
     println!("{ran} cases ran");
 }
 
 #[test]
-fn a_ledger_written_in_c() {
-    let ledger = CLedger::build();
-    let ran = play(Some(&ledger), |case| !case.shared);
+fn a_ledger_and_a_store_written_in_c() {
+    let ran = play(Some(&Rooms::build()), |_| true);
     println!("{ran} cases ran");
 }
 
-fn play(ledger: Option<&CLedger>, plays: impl Fn(&Case) -> bool) -> usize {
+fn play(rooms: Option<&Rooms>, plays: impl Fn(&Case) -> bool) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|end| end == "json"));
@@ -60,7 +59,7 @@ fn play(ledger: Option<&CLedger>, plays: impl Fn(&Case) -> bool) -> usize {
         let scenarios = Scenarios::read(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for case in scenarios.cases.iter().filter(|case| plays(case)) {
             ran += 1;
-            if let Err(difference) = run(case, ledger) {
+            if let Err(difference) = run(case, rooms) {
                 failures.push(format!("{}: {}: {difference}", path.display(), case.name));
             }
         }
@@ -70,8 +69,8 @@ fn play(ledger: Option<&CLedger>, plays: impl Fn(&Case) -> bool) -> usize {
     ran
 }
 
-fn run(case: &Case, ledger: Option<&CLedger>) -> Result<(), String> {
-    let Some(mut world) = World::open(case, ledger)? else { return Ok(()) };
+fn run(case: &Case, rooms: Option<&Rooms>) -> Result<(), String> {
+    let Some(mut world) = World::open(case, rooms)? else { return Ok(()) };
     for (position, (step, text)) in case.steps.iter().enumerate() {
         let number = position + 1;
         world.take(step).map_err(|difference| format!("step {number}: {difference}\n    {text}"))?;

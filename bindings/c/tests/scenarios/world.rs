@@ -1,9 +1,9 @@
 //! One case under way: its gate, its clock, and the names that its steps gave to things.
 
 use std::collections::BTreeMap;
-use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::{from_ref, null, null_mut};
+use std::rc::Rc;
 use std::str::FromStr;
 
 use enclava::*;
@@ -12,20 +12,33 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Failed, explained};
 use super::handles::{lent, place, taken, text};
-use super::ledger::CLedger;
+use super::rooms::{Made, Rooms};
 use super::schema::{Case, Lapsed, Opens, Options, Unavailable};
 use super::steps::{Change, Room, SecretText, Step};
 
-/// A gate and what its steps named. A permit is freed by dropping it, as C frees it.
-pub(super) struct World {
-    pub(super) gate: Box<enclava_gate>,
+/// The name of the gate that a case begins with.
+const FIRST: &str = "first";
+
+/// The gates and what their steps named. A permit is freed by dropping it, as C frees it.
+pub(super) struct World<'a> {
+    case: &'a Case,
+    site: Option<Site<'a>>,
+    gates: BTreeMap<String, Rc<enclava_gate>>,
+    /// The one that takes the steps.
+    pub(super) gate: Rc<enclava_gate>,
     pub(super) clock: Box<enclava_clock>,
     pub(super) now: Timestamp,
     pub(super) keys: BTreeMap<String, String>,
     pub(super) secrets: BTreeMap<String, String>,
     pub(super) permits: BTreeMap<String, Freed>,
     pub(super) permit_ids: BTreeMap<String, String>,
-    silence: Box<dyn Fn(bool)>,
+}
+
+/// The ledger and the store in C that the gates of a case are over.
+struct Site<'a> {
+    rooms: &'a Rooms,
+    ledger: Made,
+    store: Made,
 }
 
 /// A permit that is freed by the function that frees permits.
@@ -37,22 +50,19 @@ impl Drop for Freed {
     }
 }
 
-impl World {
+impl<'a> World<'a> {
     /// Opens the gate of `case`; none if it is rightly refused.
-    pub(super) fn open(case: &Case, ledger: Option<&CLedger>) -> Result<Option<Self>, String> {
+    pub(super) fn open(case: &'a Case, rooms: Option<&'a Rooms>) -> Result<Option<Self>, String> {
         let now: Timestamp = parsed(&case.start)?;
         let mut clock = place();
         assert_eq!(enclava_clock_new(now.as_micros(), Some(&mut clock)), enclava_status::Ok);
         let clock = taken(clock).unwrap();
-        let made = ledger.map(CLedger::make);
-        let data = made.as_ref().map_or(null_mut(), |(data, _)| *data);
-        let opened = open(case, &clock, ledger.map(|ledger| &ledger.table), data);
-        let silence: Box<dyn Fn(bool)> = match made {
-            Some((_, silence)) => silence,
-            None => Box::new(|_| panic!("this ledger cannot be silenced")),
-        };
-        match (opened, &case.opens) {
+        let site = rooms.map(|rooms| Site { rooms, ledger: rooms.ledger.make(), store: rooms.store.make() });
+        match (open(case, &clock, site.as_ref()), &case.opens) {
             (Ok(gate), Opens::Ok) => Ok(Some(Self {
+                case,
+                site,
+                gates: BTreeMap::from([(FIRST.to_owned(), Rc::clone(&gate))]),
                 gate,
                 clock,
                 now,
@@ -60,16 +70,10 @@ impl World {
                 secrets: BTreeMap::new(),
                 permits: BTreeMap::new(),
                 permit_ids: BTreeMap::new(),
-                silence,
             })),
             (Ok(_), Opens::Error(_)) => Err("the gate should not open".into()),
             (Err(failed), Opens::Ok) => Err(format!("the gate does not open: {failed}")),
-            (Err(failed), Opens::Error(failure)) => {
-                if let Some(ledger) = ledger {
-                    ledger.free(data);
-                }
-                failure.compare(&failed).map(|()| None)
-            }
+            (Err(failed), Opens::Error(failure)) => failure.compare(&failed).map(|()| None),
         }
     }
 
@@ -97,11 +101,14 @@ impl World {
                 Ok(())
             }
             Step::Outage(step) => {
-                assert_eq!(step.of, Room::Ledger, "a store is silenced in shared cases alone");
-                (self.silence)(step.on);
+                let site = self.site.as_ref().ok_or("the library's own rooms cannot be silenced")?;
+                match step.of {
+                    Room::Ledger => site.ledger.silence(step.on),
+                    Room::Store => site.store.silence(step.on),
+                }
                 Ok(())
             }
-            Step::Another(_) => Err("two gates over one store".into()),
+            Step::Another(step) => self.turn_to(&step.name),
             Step::Events(step) => step.expect.compare(Ok(self.events())),
             Step::ReleaseById(step) => step.expect.compare(self.release_by_id(step)?),
             Step::Create(step) => step.expect.compare(self.create(step)),
@@ -143,6 +150,16 @@ impl World {
             }
             Step::Progress(step) => self.progress(step),
         }
+    }
+
+    // From now on the gate of this name takes the steps; it opens over the same store and ledger if there is none.
+    fn turn_to(&mut self, name: &str) -> Result<(), String> {
+        if !self.gates.contains_key(name) {
+            let gate = open(self.case, &self.clock, self.site.as_ref());
+            self.gates.insert(name.to_owned(), gate.map_err(|failed| failed.to_string())?);
+        }
+        self.gate = Rc::clone(&self.gates[name]);
+        Ok(())
     }
 
     /// The id of the key of this name.
@@ -212,12 +229,7 @@ impl World {
     }
 }
 
-fn open(
-    case: &Case,
-    clock: &enclava_clock,
-    ledger: Option<&enclava_ledger_vtable>,
-    ledger_data: *mut c_void,
-) -> Result<Box<enclava_gate>, Failed> {
+fn open(case: &Case, clock: &enclava_clock, site: Option<&Site<'_>>) -> Result<Rc<enclava_gate>, Failed> {
     let Options {
         hold_seconds,
         on_lapse,
@@ -247,6 +259,7 @@ fn open(
             prices = read.take();
         }
     }
+    let mut store = None;
     let options = enclava_options {
         size: u32::try_from(size_of::<enclava_options>()).unwrap(),
         admit_on_unavailable: matches!(on_unavailable, Unavailable::Admit).into(),
@@ -261,13 +274,27 @@ fn open(
         pepper_count: peppers.len(),
         prices: prices.as_deref().map_or(null(), from_ref),
         clock,
-        ledger: ledger.map_or(null(), from_ref),
-        ledger_data,
+        ledger: site.map_or(null(), |site| from_ref(&site.rooms.ledger.table)),
+        ledger_data: site.map_or(null_mut(), |site| site.ledger.shared()),
+        store: site.map_or(null(), |site| from_ref(store.insert(site.store_table(case)))),
+        store_data: site.map_or(null_mut(), |site| site.store.shared()),
     };
     let mut gate = place();
     let status = enclava_gate_open(lent("memory:"), &raw const options, Some(&mut gate), Some(&mut error));
+    let gate = taken(gate);
+    if let Some(site) = site.filter(|_| gate.is_none()) {
+        site.ledger.take_back();
+        site.store.take_back();
+    }
     explained(status, error)?;
-    Ok(taken(gate).unwrap())
+    Ok(gate.unwrap().into())
+}
+
+impl Site<'_> {
+    // A store that is one gate's alone is not asked for news.
+    fn store_table(&self, case: &Case) -> enclava_store_vtable {
+        enclava_store_vtable { is_shared: case.shared.into(), ..self.rooms.store.table }
+    }
 }
 
 /// Reads text that the scenario states and that must be right.
