@@ -16,7 +16,7 @@ fn valgrind_finds_nothing() {
     for (compiler, program) in all() {
         let mut compile = libs.compiler(&compiler);
         compile.arg("-g");
-        let binary = compiled(&libs, compile, &program, Form::Static);
+        let binary = compiled(&libs, compile, &program, Form::Shared);
         let mut valgrind = Command::new("valgrind");
         valgrind
             .args([
@@ -30,7 +30,8 @@ fn valgrind_finds_nothing() {
                 "--show-leak-kinds=definite,indirect,possible",
                 "--errors-for-leak-kinds=definite,indirect,possible",
             ])
-            .arg(binary);
+            .arg(binary)
+            .env("LD_LIBRARY_PATH", libs.folder());
         text(run(&mut valgrind));
     }
 }
@@ -42,8 +43,10 @@ fn sanitizers_find_nothing() {
     for (compiler, program) in all() {
         let mut compile = libs.compiler(&compiler);
         compile.args(["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
-        let binary = compiled(&libs, compile, &program, Form::Static);
-        text(run(Command::new(binary).env("ASAN_OPTIONS", "detect_leaks=1")));
+        let binary = compiled(&libs, compile, &program, Form::Shared);
+        let mut program = Command::new(binary);
+        program.env("ASAN_OPTIONS", "detect_leaks=1").env("LD_LIBRARY_PATH", libs.folder());
+        text(run(&mut program));
     }
 }
 
