@@ -15,7 +15,7 @@ BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := format lint rust shuttle doctest doc python types
-SOAKS := model shuttle crash fuzz python installs
+SOAKS := model shuttle crash c fuzz python installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -114,6 +114,16 @@ soak-crash:
 	@grep -E ' (kills|power cuts|rounds) ' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
 	@awk '/ (kills|power cuts) / { sum += $$1 } END { print sum " kills and cuts in all runs so far" }' \
 		$(TARGET_DIR)/crash-totals.txt
+
+# The library itself built with AddressSanitizer, which needs the nightly toolchain and finds leaks too. It cannot be loaded
+# into a program that was not built so, so the ledger in C is left to `make test`.
+soak-c:
+	@if cargo +nightly --version >/dev/null 2>&1; then \
+		set -x; CARGO_TARGET_DIR=$(TARGET_DIR)/asan RUSTFLAGS=-Zsanitizer=address CARGO_PROFILE_TEST_DEBUG=0 \
+			cargo +nightly test --locked -p enclava-c -p enclava-fuzz --lib --test scenarios --test replay \
+			--target $$(rustc -vV | sed -n 's/^host: //p') -- --skip written_in_c; \
+	elif [ -n "$$CI" ]; then echo "the nightly toolchain is not installed" >&2; exit 1; \
+	else echo "left out: the nightly toolchain is not installed"; fi
 
 soak-fuzz:
 	@fuzz/soak.sh $(SOAK_SECONDS)
