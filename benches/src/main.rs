@@ -174,6 +174,34 @@ const ROWS: &[Row] = &[
         goal: Goal::None,
         ratio: |m| Some((m.of("asgi/bare/keys")? - m.of("asgi/bare/plain")?) / 1_000.0),
     },
+    Row {
+        work: "authorize and settle through libenclava.so: in Rust",
+        goal: Goal::AtMost(1.3),
+        ratio: |m| m.ratio("c/hot", "c/rust"),
+    },
+    Row {
+        work: "  two threads on two keys: two threads of SHA-256",
+        goal: Goal::AtLeast(0.95),
+        ratio: |m| {
+            let hashing = m.speedup("floor/sha256", "floor/sha256/two-threads")?;
+            Some(m.speedup("c/hot", "c/two-threads/two-keys")? / hashing)
+        },
+    },
+    Row {
+        work: "  a NULL, refused: the whole job",
+        goal: Goal::AtMost(0.05),
+        ratio: |m| m.ratio("c/null", "c/hot"),
+    },
+    Row {
+        work: "  the shared library, stripped: KiB",
+        goal: Goal::None,
+        ratio: |m| m.of("c/libenclava.so/KiB"),
+    },
+    Row {
+        work: "  the static library, stripped: KiB",
+        goal: Goal::None,
+        ratio: |m| m.of("c/libenclava.a/KiB"),
+    },
     Row { work: "1 M keys, idle: bytes a key", goal: Goal::AtMost(400.0), ratio: |m| m.of("memory/idle/B") },
     Row { work: "  each used once: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-once/B") },
     Row { work: "  each used often: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-often/B") },
@@ -235,9 +263,10 @@ fn main() -> io::Result<()> {
     let directory = Path::new(&directory);
     let mut medians = BTreeMap::new();
     Medians::read(directory, &mut medians)?;
-    let memory = directory.join("memory.json");
-    if memory.exists() {
-        let sizes = json(memory)?;
+    for sizes in
+        ["memory.json", "c.json"].map(|name| directory.join(name)).into_iter().filter(|path| path.exists())
+    {
+        let sizes = json(sizes)?;
         let sizes = sizes.as_object().into_iter().flatten();
         medians.extend(sizes.filter_map(|(name, size)| Some((name.clone(), size.as_f64()?))));
     }
@@ -246,7 +275,7 @@ fn main() -> io::Result<()> {
     println!("\n{:<58} {:>12}", "measured", "median");
     for (name, median) in &medians.0 {
         let (name, unit) = match name.rsplit_once('/') {
-            Some((name, unit @ ("B" | "ns"))) => (name, unit),
+            Some((name, unit @ ("B" | "KiB" | "ns"))) => (name, unit),
             _ => (name.as_str(), "ns"),
         };
         println!("{name:<58} {median:>9.1} {unit}");
