@@ -78,6 +78,7 @@ pub(crate) struct Call {
 #[derive(Debug, Clone)]
 pub(crate) struct Oracle {
     pub(crate) now: Timestamp,
+    pub(crate) sweeps: bool,
     pub(crate) keys: [Option<Key>; SLOTS],
     pub(crate) accounts: Vec<Account>,
     // The account of each slot, once it was used.
@@ -92,9 +93,11 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    /// Nothing has happened yet, and the ledger forgets as that in memory does, or `sweeps`.
+    pub(crate) fn new(now: Timestamp, sweeps: bool) -> Self {
         Self {
             now,
+            sweeps,
             keys: [const { None }; SLOTS],
             accounts: Vec::new(),
             current: [None; SLOTS],
