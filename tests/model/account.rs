@@ -50,9 +50,12 @@ pub(crate) struct Account {
     // The calls ended for good that are remembered, oldest first, and the room that forgotten ones left.
     ended: VecDeque<usize>,
     room: usize,
-    // How many calls have ended in any way, where the ledger forgets the oldest now and then instead of one for another.
+    // How many calls have ended in any way, if the ledger is one on disk: it forgets the oldest now and then, and not one
+    // for another.
     sweeps: Option<usize>,
 }
+
+pub(crate) type Unopened = (BTreeMap<(Meter, Timestamp), BTreeSet<u16>>, BTreeMap<Meter, Timestamp>);
 
 /// How often a ledger sweeps that does so now and then.
 const SWEEP: usize = 8;
@@ -92,6 +95,18 @@ impl Account {
     /// still be ended.
     pub(crate) fn open(&mut self, windows: Windows) -> bool {
         Meter::ALL.into_iter().all(|meter| self.open_one(meter, windows.of(meter).start))
+    }
+
+    /// The windows as they are, for a ledger that writes nothing of a step which is refused, not even that its windows
+    /// were looked for.
+    pub(crate) fn unopened(&self) -> Option<Unopened> {
+        self.sweeps.map(|_| (self.windows.clone(), self.let_go.clone()))
+    }
+
+    pub(crate) fn put_back(&mut self, unopened: Option<Unopened>) {
+        if let Some((windows, let_go)) = unopened {
+            (self.windows, self.let_go) = (windows, let_go);
+        }
     }
 
     fn open_one(&mut self, meter: Meter, start: Timestamp) -> bool {

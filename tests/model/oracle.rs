@@ -194,6 +194,7 @@ impl Oracle {
         let name = request.map_or(Name::Drawn(self.calls.len()), Name::Request);
         let account = &mut self.accounts[current];
         let found = account.find(name).map(|place| (place, account.holds[place].clone()));
+        let unopened = account.unopened();
         let (view, hold) = match found {
             Some((place, hold)) if hold.phase == Phase::Live && hold.asked == Some(estimate) => (true, place),
             Some(_) => return denied(Reason::InternalError),
@@ -201,6 +202,7 @@ impl Oracle {
                 return Answer::Denied(Refusal { reason: Reason::RateLimited, transient: true, meter: None });
             }
             None if !account.open(windows) => {
+                account.put_back(unopened);
                 return Answer::Denied(Refusal {
                     reason: Reason::LedgerUnavailable,
                     transient: true,
@@ -209,6 +211,7 @@ impl Oracle {
             }
             None => {
                 if let Some(refusal) = refuse(account, &key.limits, windows, estimate, |_| false) {
+                    account.put_back(unopened);
                     return Answer::Denied(refusal);
                 }
                 let (phase, usage) = (Phase::Live, estimate);
@@ -341,7 +344,9 @@ impl Oracle {
         if request.is_some() && account.find(name).is_some() {
             return Answer::Conflict;
         }
+        let unopened = account.unopened();
         if !account.open(windows) {
+            account.put_back(unopened);
             return Answer::Unavailable;
         }
         account.add(Hold { name, asked: None, phase: Phase::Settled, usage, windows, expires, known: true });
