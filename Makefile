@@ -112,8 +112,8 @@ soak-crash:
 	SOAK_KILLS=$(SOAK_KILLS) SOAK_ROUNDS=$(SOAK_ROUNDS) cargo test --locked --features sqlite \
 		--test sqlite_crash --test sqlite_processes -- --nocapture --test-threads 1 >$(TARGET_DIR)/crash.log 2>&1 || \
 		{ cat $(TARGET_DIR)/crash.log; exit 1; }
-	@grep -E ' (kills|power cuts|rounds) ' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
-	@awk '/ (kills|power cuts) / { sum += $$1 } END { print sum " kills and cuts in all runs so far" }' \
+	@grep -oE '[0-9]+ (kills|power cuts|rounds)[ ,].*' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
+	@awk '/ (kills|power cuts)[ ,]/ { sum += $$1 } END { print sum " kills and cuts in all runs so far" }' \
 		$(TARGET_DIR)/crash-totals.txt
 
 # The library itself built with AddressSanitizer, which needs the nightly toolchain and finds leaks too. It cannot be loaded
