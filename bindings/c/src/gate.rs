@@ -86,7 +86,8 @@ unsafe impl Growable for enclava_options {
 }
 
 /// Opens a gate: "memory:" keeps keys and budgets in this process, "file:///etc/enclava/policy.json" reads keys from a
-/// policy file. `options` may be NULL. Free the gate with enclava_gate_free().
+/// policy file, "sqlite:////var/lib/enclava.db" keeps both in a database that processes of one host share. `options` may be
+/// NULL. Free the gate with enclava_gate_free().
 ///
 /// May block. Callable from any thread.
 /// @return ENCLAVA_STATUS_INVALID_VALUE for another URL or a bad option; ENCLAVA_STATUS_INVALID_RECORD with every fault of
