@@ -29,7 +29,19 @@ from enclava_keys.errors import (
     LedgerError,
     NotFound,
 )
-from enclava_keys.values import Alert, Balance, Balances, Check, Event, EventKind, Fault, Meter, Reason, Stats
+from enclava_keys.values import (
+    Alert,
+    Balance,
+    Balances,
+    Check,
+    Event,
+    EventKind,
+    Fault,
+    Meter,
+    Reason,
+    Stats,
+    Tally,
+)
 
 __all__ = [
     "Alert",
@@ -61,6 +73,7 @@ __all__ = [
     "Settlement",
     "Stats",
     "Stream",
+    "Tally",
     "Usage",
     "__version__",
     "bearer",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, final
 from enclava_keys.arguments import Amount, Body, Ip, KeyChanges, KeyFields, Seconds, Time
 from enclava_keys.ledger import Ledger, Phase, RowKey
 from enclava_keys.store import Store
-from enclava_keys.values import Alert, Balances, Check, Event, Reason, Stats
+from enclava_keys.values import Alert, Balances, Check, Event, Reason, Stats, Tally
 
 __all__ = [
     "Change",
@@ -218,6 +218,12 @@ class Gate:
 
         Raises `NotFound` without such a key, `LedgerError`.
         """
+    def history(self, key_id: str, /, days: int) -> list[Tally]:
+        """Tell what a key used on each of the last `days` days on which it used anything, by model, the last day
+        first: as far as the ledger keeps a history, which `sqlite:` does and `memory:` does not.
+
+        Raises `NotFound` without such a key, `LedgerError`.
+        """
     def on_alert(self, callback: _Callback, /) -> _Callback:
         """Call `callback` with every alert from now on, on a thread of the library's own: it may be slow, and what
         it raises is told by `sys.unraisablehook`. A second callback replaces the first. Answers the callback,
@@ -364,6 +370,8 @@ class Gate:
         request_id: str | None = None,
     ) -> Settlement:
         """`record` for an event loop."""
+    async def history_async(self, key_id: str, /, days: int) -> list[Tally]:
+        """`history` for an event loop."""
     async def usage_async(self, key_id: str, /) -> Balances:
         """`usage` for an event loop."""
     async def create_key_async(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:

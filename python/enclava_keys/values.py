@@ -9,7 +9,21 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["Alert", "Balance", "Balances", "Check", "Event", "EventKind", "Fault", "Meter", "Reason", "Stats"]
+    from enclava_keys._native import Usage
+
+__all__ = [
+    "Alert",
+    "Balance",
+    "Balances",
+    "Check",
+    "Event",
+    "EventKind",
+    "Fault",
+    "Meter",
+    "Reason",
+    "Stats",
+    "Tally",
+]
 
 Meter: TypeAlias = Literal["daily_spend", "monthly_spend", "daily_tokens"]
 """The limits that are counted."""
@@ -129,6 +143,20 @@ class Balances:
     daily_spend: Balance[Decimal]
     monthly_spend: Balance[Decimal]
     daily_tokens: Balance[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the calls of one key for one model came to on one day."""
+
+    day: datetime
+    """When the day began, in the key's time zone of then."""
+    model: str | None
+    """`None` for what was charged without naming one."""
+    calls: int
+    """How many calls were charged."""
+    usage: Usage
+    """What they were charged."""
 
 
 @dataclass(frozen=True, slots=True)

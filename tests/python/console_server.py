@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from enclava_keys.console import Console, History, admin_token
+from enclava_keys.console import Console, admin_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,8 @@ JWT_SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
 KEYS = "/api-internal/v1/api-keys"
 
 
-def console(gate: Gate, history: History | None = None) -> Console:
-    return Console(gate, jwt_secret=JWT_SECRET, history=history)
+def console(gate: Gate) -> Console:
+    return Console(gate, jwt_secret=JWT_SECRET)
 
 
 @contextmanager

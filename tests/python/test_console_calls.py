@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from console_server import JWT_SECRET, KEYS, calling, console
 
-from enclava_keys import Gate, ManualClock, NewKey, Usage
+from enclava_keys import Gate, ManualClock, NewKey
 from enclava_keys.arguments import KeyChanges, KeyFields
 from enclava_keys.console import Console
 
@@ -120,33 +118,23 @@ def test_usage_is_told_exactly(client: httpx.Client, gate: Gate, made: NewKey) -
     permit.release()
 
 
-def test_past_days_are_summed_up(gate: Gate, made: NewKey) -> None:
-    @dataclass
-    class Kept:
-        day: datetime
-        calls: int
-        usage: Usage
-
-    def history(key_id: str, days: int) -> list[Kept]:
-        assert (key_id, days) == (made.key.id, 7)
-        first, second = (datetime(2026, 11, day, tzinfo=UTC) for day in (20, 22))
-        return [
-            Kept(second, 1, Usage("0.1", 5)),
-            Kept(first, 2, Usage("1", 1)),
-            Kept(second, 3, Usage("0.2", 5)),
-        ]
-
-    with calling(console(gate, history)) as client:
-        usage = client.get(f"{KEYS}/{made.key.id}/usage?days=7").json()
-        assert failure(client.get(f"{KEYS}/{made.key.id}/usage?days=367")) == (
-            422,
-            "invalid_request",
-            ["days"],
-        )
-    assert usage["history"] == [
-        {"day": "2026-11-20T00:00:00Z", "cost": "1.00", "tokens": 1, "calls": 2},
-        {"day": "2026-11-22T00:00:00Z", "cost": "0.30", "tokens": 10, "calls": 4},
-    ]
+def test_past_days_are_summed_up(tmp_path: Path, clock: ManualClock) -> None:
+    with Gate.open(f"sqlite:///{tmp_path}/keys.db", clock=clock) as gate:
+        made = gate.create_key("k", timezone="Asia/Tokyo")
+        path = f"{KEYS}/{made.key.id}/usage"
+        with calling(console(gate)) as client:
+            assert client.get(path).json()["history"] == []
+            gate.record(made.key.id, cost="1", tokens=1)
+            clock.advance(86400 * 2)
+            gate.authorize(made.secret.reveal(), model="gpt-4").settle(cost="0.1", tokens=5)
+            gate.authorize(made.secret.reveal(), model="o1").settle(cost="0.2", tokens=5)
+            days = client.get(path).json()["history"]
+            assert days == [
+                {"day": "2026-11-22T15:00:00Z", "cost": "1.00", "tokens": 1, "calls": 1},
+                {"day": "2026-11-24T15:00:00Z", "cost": "0.30", "tokens": 10, "calls": 2},
+            ]
+            assert client.get(f"{path}?days=1").json()["history"] == days[1:]
+            assert failure(client.get(f"{path}?days=367")) == (422, "invalid_request", ["days"])
 
 
 def test_an_edit_that_widens_has_to_say_so(client: httpx.Client, made: NewKey) -> None:

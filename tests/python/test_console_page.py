@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,25 +14,17 @@ from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from enclava_keys import Conflict, Gate, Usage
+from enclava_keys import Conflict, Gate, ManualClock
 from enclava_keys.console import admin_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page
 
 SECRET = re.compile(r"^[a-z_]+_[0-9a-f]{32}$")
 XSS = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
-
-
-@dataclass
-class Kept:
-    """A tally as a ledger keeps it."""
-
-    day: datetime
-    calls: int
-    usage: Usage
 
 
 @pytest.fixture(scope="module")
@@ -308,15 +299,15 @@ def test_the_bars_follow_the_calls(page: Page, live: Gate) -> None:
     expect(page.get_by_role("region", name="Spend")).to_contain_text("Past days cannot be shown")
 
 
-def test_past_days_are_drawn(browser: Browser, live: Gate) -> None:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def test_past_days_are_drawn(browser: Browser, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    clock = ManualClock(now - timedelta(days=3))
+    live = Gate.open(f"sqlite:///{tmp_path}/keys.db", clock=clock)
     made = live.create_key("k", daily_spend_limit=20)
-    live.record(made.key.id, cost="1.25")
-
-    def history(_key_id: str, _days: int) -> list[Kept]:
-        return [Kept(today - timedelta(days=age), 1, Usage(cost)) for age, cost in [(3, "10"), (1, "0.5")]]
-
-    app = Starlette(routes=[Mount("/", console(live, history))])
+    for days, cost in [(0, "10"), (2, "0.5"), (1, "1.25")]:
+        clock.advance(86400 * days)
+        live.record(made.key.id, cost=cost)
+    app = Starlette(routes=[Mount("/", console(live))])
     with listening(app) as url, browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{url}/console/")

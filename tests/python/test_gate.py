@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,8 +19,12 @@ from enclava_keys import (
     ManualClock,
     NewKey,
     NotFound,
+    Tally,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -241,3 +247,29 @@ def test_what_this_version_lacks_is_said() -> None:
         Gate.open("redis://localhost")
     with pytest.raises(InvalidValue, match="leased"):
         Gate.open("memory:", leased=True)
+
+
+def test_past_days_are_told_where_the_ledger_keeps_them(
+    gate: Gate, clock: ManualClock, tmp_path: Path
+) -> None:
+    made = gate.create_key("k")
+    gate.record(made.key.id, cost=1)
+    assert gate.history(made.key.id, 7) == []
+    with Gate.open(f"sqlite:///{tmp_path}/keys.db", clock=clock) as kept:
+        made = kept.create_key("k")
+        kept.record(made.key.id, cost="1.5", tokens=3)
+        clock.advance(86400)
+        for model in ("gpt-4", "o1"):
+            kept.authorize(made.secret.reveal(), model=model).settle(cost="0.25", tokens=4)
+        first, second = (datetime(2026, 11, day, tzinfo=UTC) for day in (23, 24))
+        last = [Tally(second, "gpt-4", 1, Usage("0.25", 4)), Tally(second, "o1", 1, Usage("0.25", 4))]
+        tallies = kept.history(made.key.id, 7)
+        assert sorted(tallies[:2], key=str) == last
+        assert tallies[2:] == [Tally(first, None, 1, Usage("1.5", 3))]
+        assert len(kept.history(made.key.id, days=1)) == 2
+        assert len(kept.history(made.key.id, 2**63)) == 3
+        assert asyncio.run(kept.history_async(made.key.id, 7)) == tallies
+        with pytest.raises(NotFound):
+            kept.history("nobody", 7)
+        with pytest.raises(InvalidValue, match="days"):
+            kept.history(made.key.id, -1)

@@ -202,6 +202,8 @@ def test_managing(gate: Gate, secret: str, first: Any, second: Any) -> None:
         lambda: gate.disable_key(first),
         lambda: gate.delete_key(first),
         lambda: gate.usage(first),
+        lambda: gate.history(first, second),
+        lambda: gate.history("nobody", second),
         lambda: gate.record(first, cost=second),
         lambda: gate.record("k", tokens=0, request_id=second),
         lambda: gate.verify(first),

@@ -50,6 +50,9 @@ twins! { Gate:
     /// `record` for an event loop.
     record_async of "record"
         "($self, key_id, usage=None, /, *, cost=None, tokens=None, request_id=None)"
+    /// `history` for an event loop.
+    history_async of "history"
+        "($self, key_id, /, days)"
     /// `usage` for an event loop.
     usage_async of "usage"
         "($self, key_id, /)"

@@ -215,6 +215,23 @@ impl Gate {
         let balances = self.run(py, self.open_core()?, |core| core.usage(&id));
         values::balances(py, &balances.map_err(|error| raised(py, error))?)
     }
+
+    /// Tell what a key used on each of the last `days` days on which it used anything, by model, the last day
+    /// first: as far as the ledger keeps a history, which `sqlite:` does and `memory:` does not.
+    ///
+    /// Raises `NotFound` without such a key, `LedgerError`.
+    #[pyo3(signature = (key_id, /, days))]
+    fn history<'py>(
+        &self,
+        py: Python<'py>,
+        key_id: &Bound<'py, PyAny>,
+        days: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let id = key_named(key_id)?;
+        let days = usize::try_from(count("days", days)?).unwrap_or(usize::MAX);
+        let tallies = self.run(py, self.open_core()?, |core| core.history(&id, days));
+        values::tallies(py, &tallies.map_err(|error| raised(py, error))?)
+    }
 }
 
 impl Gate {

@@ -1,6 +1,7 @@
 //! Values that are told rarely, as the dataclasses of the package.
 
 use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Event, Stats};
+use enclava_keys::ledger::Tally;
 use enclava_keys::{Alert, Denial as CoreDenial};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -9,6 +10,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::amounts::{amount, decimal_of};
 use crate::denial::Denial;
 use crate::gate::Callback;
+use crate::settlement::Usage;
 use crate::{json, times};
 
 const MODULE: &str = "enclava_keys.values";
@@ -98,6 +100,17 @@ fn balance<'py>(py: Python<'py>, balance: &Balance) -> PyResult<Bound<'py, PyAny
         balance.remaining.map(|remaining| amount(py, remaining)).transpose()?,
         times::datetime(py, balance.resets_at)?,
     ))
+}
+
+/// What a key used, by day and model.
+pub(crate) fn tallies<'py>(py: Python<'py>, tallies: &[Tally]) -> PyResult<Bound<'py, PyList>> {
+    static TALLY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = TALLY.import(py, MODULE, "Tally")?;
+    let told = tallies.iter().map(|tally| {
+        let day = times::datetime(py, tally.day)?;
+        class.call1((day, tally.model.as_deref(), tally.calls, Usage(tally.usage)))
+    });
+    PyList::new(py, told.collect::<PyResult<Vec<_>>>()?)
 }
 
 /// What a gate counted.

@@ -9,7 +9,6 @@ It serves the page at `console/`, the calls at `api-internal/v1/api-keys` and th
 """
 
 from enclava_keys.console.app import Console
-from enclava_keys.console.history import History, Tally
 from enclava_keys.console.tokens import admin_token
 
-__all__ = ["Console", "History", "Tally", "admin_token"]
+__all__ = ["Console", "admin_token"]

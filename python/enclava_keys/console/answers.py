@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818 - it is an answer
         super().__init__(message)
         faults = [] if path is None else [{"path": path, "message": message}]
         message = f"{path}: {message}" if path else message
-        self.answer = failure(status, code, message, faults, headers)
+        self.answer: Response = failure(status, code, message, faults, headers)
 
 
 def answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Response:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from enclava_keys import Gate, Key, NewKey
-    from enclava_keys.console.history import History
     from enclava_keys.console.tokens import Tokens
 
 __all__ = ["KEYS", "Api"]
@@ -45,11 +44,10 @@ Told = TypeVar("Told")
 class Api:
     """The calls, over one gate."""
 
-    def __init__(self, gate: Gate, tokens: Tokens, history: History | None, max_body: int) -> None:
+    def __init__(self, gate: Gate, tokens: Tokens, max_body: int) -> None:
         """Serve `gate` to those whom `tokens` lets in, and read bodies up to `max_body` bytes."""
         self._gate = gate
         self._tokens = tokens
-        self._history = history
         self._max_body = max_body
 
     def routes(self) -> list[Route]:
@@ -152,15 +150,15 @@ class Api:
 
         def usage() -> dict[str, Any]:
             key = self._gate.key(_id(request))
-            balances = answers.usage(self._gate.usage(key.id))
-            past = None if self._history is None else told(self._history(key.id, days))
-            return {"id": key.id, "timezone": key.timezone, **balances, "history": past}
+            balances = self._gate.usage(key.id)
+            past = told(self._gate.history(key.id, days), balances)
+            return {"id": key.id, "timezone": key.timezone, **answers.usage(balances), "history": past}
 
-        return answers.answer(200, await self._run(usage, blocks=self._history is not None))
+        return answers.answer(200, await self._run(usage))
 
-    # Where the gate or the history does I/O, a thread waits for it and not the event loop.
-    async def _run(self, ask: Callable[[], Told], *, blocks: bool = False) -> Told:
-        if blocks or self._gate.blocks:
+    # Where the gate does I/O, a thread waits for it and not the event loop.
+    async def _run(self, ask: Callable[[], Told]) -> Told:
+        if self._gate.blocks:
             return await run_in_threadpool(ask)
         return ask()
 

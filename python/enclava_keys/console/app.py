@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from enclava_keys import Gate
-    from enclava_keys.console.history import History
 
 __all__ = ["Console"]
 
@@ -41,7 +40,6 @@ class Console:
         audience: str | None = None,
         issuer: str | None = None,
         claims: Mapping[str, Any] | None = None,
-        history: History | None = None,
         max_body: int = 1 << 20,
     ) -> None:
         """Manage the keys of `gate`, for whoever shows a JWT that `jwt_secret` verifies.
@@ -51,13 +49,12 @@ class Console:
         when it expires, name `audience` and `issuer` if they are given, and carry every one of `claims` with
         exactly this value: `{"role": "admin"}`. Without `claims`, whoever has a token is an admin.
 
-        `history` tells what a key spent on past days, for the chart. `max_body` bounds request bodies, in
-        bytes.
+        `max_body` bounds request bodies, in bytes.
 
         Raises `InvalidValue` for a secret or algorithms that could not keep anybody out.
         """
         tokens = Tokens(jwt_secret, algorithms=algorithms, audience=audience, issuer=issuer, claims=claims)
-        api = Api(gate, tokens, history, max_body)
+        api = Api(gate, tokens, max_body)
         self._app = Starlette(
             routes=[
                 *api.routes(),

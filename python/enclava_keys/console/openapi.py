@@ -121,7 +121,7 @@ def _usage() -> Schema:
         "usage_of_key", "Tell where the budgets stand", {200: _json("Usage", "The budgets")}, [404, 422]
     )
     days = {"type": "integer", "minimum": 1, "maximum": 366, "default": 14}
-    call["parameters"] = [_query("days", "The most past days to tell.", days)]
+    call["parameters"] = [_query("days", "The most days with calls to tell.", days)]
     return call
 
 

@@ -137,5 +137,5 @@ _BALANCES: dict[str, Schema] = {
     "daily_tokens": _ref("Tokens"),
 }
 _HISTORY = _or_null({"type": "array", "items": _ref("Day")}) | {
-    "description": "The last days with any calls, oldest first; null where nothing keeps them."
+    "description": "The last days with any calls, oldest first; null where the ledger keeps none."
 }

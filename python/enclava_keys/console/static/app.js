@@ -13,7 +13,6 @@ const PAGE = 200;
 
 const main = document.getElementById("main");
 const offline = document.getElementById("offline");
-let keys = new Map();
 let pages = 1;
 let view = null;
 let timer = 0;
@@ -30,8 +29,9 @@ function route() {
   if (!session.token) return;
   closeDialogs();
   showSession();
+  // Ids need no escapes, so what a stranger's link holds is passed on as it is.
   const id = location.hash.match(/^#\/keys\/(.+)$/)?.[1];
-  view = id ? keyView(decodeURIComponent(id)) : listView();
+  view = id ? keyView(id) : listView();
   main.replaceChildren(view.element);
   document.title = "API Keys · Enclava";
   view.element.querySelector("h1")?.focus({ preventScroll: true });
@@ -58,8 +58,7 @@ function listView() {
         after = answer.next;
       }
       if (!current()) return;
-      keys = found;
-      shown.update(keys.values(), after !== null);
+      shown.update(found.values(), after !== null);
     },
   };
 }
@@ -95,8 +94,9 @@ async function refresh() {
   try {
     await shown.refresh(() => mine === turn);
     if (mine === turn) offline.hidden = true;
+    showTimeLeft();
   } catch (failure) {
-    if (mine === turn) await trouble(failure, shown);
+    if (mine === turn) trouble(failure, shown);
   }
   if (mine === turn && view === shown && !document.hidden) timer = setTimeout(refresh, EVERY);
 }
@@ -202,12 +202,15 @@ function showSession() {
   document.querySelector(".shell").classList.toggle("out", !session.token);
   place.hidden = !session.token;
   if (!session.token) return;
-  const { sub, exp } = session.claims;
-  const ends = exp ? h("span", { class: "help" }, `${until(exp * 1000)} left`) : null;
-  place.replaceChildren(
-    h("p", {}, h("span", {}, sub ?? "admin"), ends),
-    button("Sign out", () => signOut(), { kind: "quiet" }),
-  );
+  const who = h("p", {}, h("span", {}, session.claims.sub ?? "admin"), h("span", { class: "help", id: "time-left" }));
+  place.replaceChildren(who, button("Sign out", () => signOut(), { kind: "quiet" }));
+  showTimeLeft();
+}
+
+function showTimeLeft() {
+  const { exp } = session.claims;
+  const place = document.getElementById("time-left");
+  if (place && exp) place.textContent = `${until(exp * 1000)} left`;
 }
 
 function signOut() {

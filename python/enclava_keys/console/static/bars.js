@@ -66,7 +66,7 @@ function bar(meter, balance, { threshold, timeZone, full }) {
 }
 
 function details(meter, balance, held, timeZone) {
-  const left = balance.remaining === null ? null : `${meter.show(balance.remaining)} left`;
+  const left = balance.remaining === null ? null : `${meter.show(balance.remaining, "floor")} left`;
   const inFlight = held ? `${meter.show(balance.held)} set aside for calls in flight` : null;
   const resets = h("span", { title: dateTime(balance.resets_at, timeZone) }, `resets in ${until(balance.resets_at)}`);
   const facts = [left, inFlight, resets].filter(Boolean);

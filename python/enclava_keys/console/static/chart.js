@@ -10,7 +10,9 @@ const ROOMY = 420;
 
 /** The chart for the answer of `usage`, in `room` pixels. */
 export function chart(usage, room) {
-  return usage.history === null ? thisMonth(usage) : lastDays(usage, Math.min(room || WIDEST, WIDEST));
+  if (usage.history === null) return thisMonth(usage);
+  if (usage.history.length === 0) return h("p", { class: "none" }, "No spend yet that the ledger knows of.");
+  return lastDays(usage, Math.min(room || WIDEST, WIDEST));
 }
 
 function lastDays(usage, width) {
@@ -84,7 +86,7 @@ function thisMonth(usage) {
   const strip = h("div", { class: "strip", "aria-hidden": "true" });
   for (const [, spend, kind] of parts) {
     const part = h("span", { class: kind });
-    part.style.flexGrow = String(spend);
+    part.style.flexGrow = String(spend / (today + earlier));
     if (spend > 0) strip.append(part);
   }
   return h(

@@ -4,11 +4,11 @@ const COUNT = new Intl.NumberFormat("en-US");
 const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
 /** Dollars, from decimal text: cents, and as many digits as a smaller amount needs to be seen. */
-export function money(text) {
+export function money(text, roundingMode = "halfExpand") {
   const amount = Number(text);
   const small = amount !== 0 && Math.abs(amount) < 0.1;
   const digits = small ? { maximumSignificantDigits: 2, minimumFractionDigits: 2 } : { maximumFractionDigits: 2 };
-  return new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", ...digits }).format(amount);
+  return new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", roundingMode, ...digits }).format(amount);
 }
 
 /** Dollars where there is little room: round ones without cents. */

@@ -99,7 +99,7 @@ function newestFirst(one, other) {
 }
 
 function describe(row, key) {
-  const link = row.querySelector("a") ?? h("a", { href: `#/keys/${encodeURIComponent(key.id)}` });
+  const link = row.querySelector("a") ?? h("a", { href: `#/keys/${key.id}` });
   if (link.textContent !== key.name) link.textContent = key.name;
   const name = row.querySelector(".who") ?? h("div", { class: "who" }, h("h2", {}, link), h("p", {}));
   name.lastChild.replaceChildren(
