@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,8 @@ from enclava_keys.asgi import KeyMiddleware
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
+
+    from enclava_keys.ledger import Outcome, Step
 
 COST = Decimal("0.00048")
 WHOLE = json.dumps(REQUEST).encode()
@@ -206,6 +210,36 @@ def test_a_cancelled_call_is_settled(bench: Bench) -> None:
     assert COST < bench.used < bench.estimate
 
 
+def test_a_call_that_is_cancelled_twice_is_settled() -> None:
+    bench = Bench(DictLedger())
+    busy = threading.Event()
+
+    async def hangs(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": TEXT, "more_body": True})
+        asyncio.get_running_loop().run_in_executor(None, busy.wait)
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        task = asyncio.ensure_future(post(KeyMiddleware(hangs, bench.gate), bench.secret, STREAMED))
+        while bench.balances.daily_spend.held == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # The settlement still waits for its thread.
+        busy.set()
+        while bench.balances.daily_spend.held:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+    assert COST < bench.used < bench.estimate
+
+
 def test_a_body_cut_short_is_no_call(bench: Bench) -> None:
     answer = Answer()
     app = KeyMiddleware(answering(ANSWER), bench.gate)
@@ -229,9 +263,17 @@ def test_ten_megabytes_are_read_and_more_are_refused(bench: Bench) -> None:
     answer = asyncio.run(post(KeyMiddleware(answering(ANSWER), bench.gate), bench.secret, body))
     assert (answer.status, bench.used) == (200, COST)
     bound = KeyMiddleware(answering(ANSWER), bench.gate, max_body=len(body) - 1)
-    for headers in ([], [("content-length", str(len(body)))]):
-        answer = asyncio.run(post(bound, bench.secret, body, headers=headers))
-        assert (answer.status, answer.json()["error"]["code"]) == (413, "request_too_large")
+    answer = asyncio.run(post(bound, bench.secret, body))
+    assert (answer.status, answer.json()["error"]["code"]) == (413, "request_too_large")
+
+    async def unread() -> Message:
+        pytest.fail("what is too long by its own account is not read")
+
+    stated = scope(CHAT, bench.secret, headers=[("content-length", str(len(body)))])
+    answer = Answer()
+    asyncio.run(bound(stated, unread, answer.take))
+    assert answer.status == 413
+    answer = Answer()
     pieces = [body[i : i + 65536] for i in range(0, len(body), 65536)]
     asyncio.run(bound(scope(CHAT, bench.secret), coming(pieces), answer.take))
     assert (answer.status, bench.used) == (413, COST)
@@ -273,3 +315,24 @@ def test_a_ledger_that_fails_at_the_end_leaves_the_answer_alone(caplog: pytest.L
     assert bench.secret not in caplog.text
     denied = asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret))
     assert (denied.status, denied.json()["error"]["code"]) == (503, "ledger_unavailable")
+
+
+def test_a_ledger_that_misses_the_settlement_charges_the_estimate() -> None:
+    class Forgetful(DictLedger):
+        misses = 0
+
+        def apply(self, step: Step, /) -> Outcome:
+            if self.misses:
+                self.misses -= 1
+                raise ConnectionError
+            return super().apply(step)
+
+    ledger = Forgetful()
+    bench = Bench(ledger)
+
+    async def misses(scope: Scope, receive: Receive, send: Send) -> None:
+        ledger.misses = 1
+        await answering(ANSWER)(scope, receive, send)
+
+    assert asyncio.run(post(KeyMiddleware(misses, bench.gate), bench.secret)).body == ANSWER
+    assert bench.balances.daily_spend.used == bench.estimate
