@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from enclava_keys.asgi.hiding import UsageHider
 from enclava_keys.errors import AlreadySettled, EnclavaError, InvalidValue
@@ -26,9 +26,6 @@ _MOST_KEPT = 64 * 1024 * 1024
 _TIMEOUTS = frozenset({408, 504, 524})
 _FIRST_ERROR = 300
 
-# Of an answer: not begun, a stream of events, a whole body, an error, or nothing that tells usage.
-_Kind: TypeAlias = Literal["none", "stream", "whole", "error", "opaque"]
-
 # Settlements under way: an event loop alone would forget them.
 _endings: set[asyncio.Task[None]] = set()
 
@@ -42,7 +39,8 @@ class Tap:
         self._permit = permit
         self._send = send
         self._hides_usage = hides_usage
-        self._kind: _Kind = "none"
+        # Not begun, a stream of events, a whole body, an error, or nothing that tells usage.
+        self._kind: Literal["none", "stream", "whole", "error", "opaque"] = "none"
         self._status = 0
         self._kept: list[bytes] = []
         self._size = 0
