@@ -27,7 +27,7 @@ from asgi_driver import (
 from dict_ledger import DictLedger
 
 from enclava_keys import Balances, Gate, ManualClock, PriceBook
-from enclava_keys.asgi import KeyMiddleware
+from enclava_keys.asgi import KeyMiddleware, tap
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -301,38 +301,79 @@ def test_embeddings_are_settled(bench: Bench) -> None:
     assert bench.used == Decimal("0.00002")
 
 
-def test_a_ledger_that_fails_at_the_end_leaves_the_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
-    ledger = DictLedger()
+class Flickering(DictLedger):
+    """A ledger that does not answer the next so many steps."""
+
+    misses = 0
+
+    def apply(self, step: Step, /) -> Outcome:
+        if self.misses:
+            self.misses -= 1
+            raise ConnectionError
+        return super().apply(step)
+
+
+def flickers(
+    monkeypatch: pytest.MonkeyPatch, misses: int, body: bytes, pieces: list[bytes], kind: str
+) -> tuple[Bench, Decimal]:
+    """Make a call whose ledger misses so many steps at its end; what was charged when all had been tried."""
+    monkeypatch.setattr(tap, "_PAUSES", (0.01, 0.01, 0.01))
+    ledger = Flickering()
     bench = Bench(ledger)
 
     async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
-        ledger.silent = True
-        await answering(ANSWER)(scope, receive, send)
+        ledger.misses = misses
+        await answering(*pieces, kind=kind)(scope, receive, send)
 
-    answer = asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret))
-    assert (answer.status, answer.body, answer.complete) == (200, ANSWER, True)
+    async def story() -> None:
+        answer = Answer()
+        await KeyMiddleware(breaks, bench.gate)(scope(CHAT, bench.secret), coming([body]), answer.take)
+        assert (answer.status, answer.body, answer.complete) == (200, b"".join(pieces), True)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others)
+
+    asyncio.run(story())
+    return bench, bench.balances.daily_spend.used
+
+
+@pytest.mark.parametrize("misses", [1, 2, 3])
+def test_a_settlement_that_the_ledger_missed_is_made_later(
+    monkeypatch: pytest.MonkeyPatch, misses: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench, used = flickers(monkeypatch, misses, WHOLE, [ANSWER], "application/json")
+    assert used == COST
+    assert bench.balances.daily_spend.held == 0
+    bench, used = flickers(monkeypatch, misses, STREAMED, [TEXT, DONE], "text/event-stream")
+    assert COST < used < bench.estimate
+    assert "was not settled" not in caplog.text
+
+
+def test_a_ledger_that_stays_away_leaves_the_answer_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench, used = flickers(monkeypatch, 1000, WHOLE, [ANSWER], "application/json")
+    assert used == 0
+    assert bench.balances.daily_spend.held == bench.estimate, "until its hold lapses"
     assert "was not settled" in caplog.text
     assert bench.secret not in caplog.text
-    denied = asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret))
-    assert (denied.status, denied.json()["error"]["code"]) == (503, "ledger_unavailable")
 
 
-def test_a_ledger_that_misses_the_settlement_charges_the_estimate() -> None:
-    class Forgetful(DictLedger):
-        misses = 0
-
-        def apply(self, step: Step, /) -> Outcome:
-            if self.misses:
-                self.misses -= 1
-                raise ConnectionError
-            return super().apply(step)
-
-    ledger = Forgetful()
+def test_a_call_that_nobody_settled_is_charged_its_estimate() -> None:
+    ledger = Flickering()
     bench = Bench(ledger)
 
-    async def misses(scope: Scope, receive: Receive, send: Send) -> None:
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
         ledger.misses = 1
         await answering(ANSWER)(scope, receive, send)
 
-    assert asyncio.run(post(KeyMiddleware(misses, bench.gate), bench.secret)).body == ANSWER
+    # The process ends before the settlement is tried again.
+    assert asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret)).body == ANSWER
     assert bench.balances.daily_spend.used == bench.estimate
+
+
+def test_no_answer_of_the_ledger_is_no_call() -> None:
+    ledger = DictLedger()
+    bench = Bench(ledger)
+    ledger.silent = True
+    denied = asyncio.run(post(KeyMiddleware(answering(ANSWER), bench.gate), bench.secret))
+    assert (denied.status, denied.json()["error"]["code"]) == (503, "ledger_unavailable")

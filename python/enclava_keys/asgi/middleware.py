@@ -173,16 +173,15 @@ class KeyMiddleware:
         )
 
     async def _call(self, permit: Permit, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        with permit:
-            dispatched, hides_usage = self._dispatched(permit, body, _endpoint(scope))
-            tap = Tap(self._gate, permit, send, hides_usage=hides_usage)
-            permit.dispatched()
-            try:
-                await self._app(
-                    inbound.with_body(scope, dispatched), inbound.replayed(dispatched, receive), tap.send
-                )
-            finally:
-                await tap.end()
+        dispatched, hides_usage = self._dispatched(permit, body, _endpoint(scope))
+        tap = Tap(self._gate, permit, send, hides_usage=hides_usage)
+        permit.dispatched()
+        try:
+            await self._app(
+                inbound.with_body(scope, dispatched), inbound.replayed(dispatched, receive), tap.send
+            )
+        finally:
+            await tap.end()
 
     # What goes on: the model that was checked, the answer that was granted, a stream that tells its usage.
     def _dispatched(self, permit: Permit, body: bytes, endpoint: str) -> tuple[bytes, bool]:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Literal
 
 from enclava_keys.asgi.hiding import UsageHider
-from enclava_keys.errors import AlreadySettled, EnclavaError, InvalidValue
+from enclava_keys.errors import AlreadySettled, Conflict, InvalidValue, LedgerError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -25,6 +25,8 @@ _MOST_KEPT = 64 * 1024 * 1024
 # Errors by which nobody can tell whether the model answered before somebody stopped waiting for it.
 _TIMEOUTS = frozenset({408, 504, 524})
 _FIRST_ERROR = 300
+# Seconds before a settlement that the ledger did not answer is tried again.
+_PAUSES = (0.2, 1, 5, 25)
 
 # Settlements under way: an event loop alone would forget them.
 _endings: set[asyncio.Task[None]] = set()
@@ -127,6 +129,25 @@ class Tap:
 
     async def _settle(self) -> None:
         try:
+            await self._settle_once()
+        except LedgerError:
+            _surely(self._settle_later())
+
+    # What a call came to stays true while the ledger is away.
+    async def _settle_later(self) -> None:
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                await self._settle_once()
+            except LedgerError:
+                continue
+            return
+        _log.warning(
+            "the ledger was away: permit %s was not settled, and is charged its estimate", self._permit.id
+        )
+
+    async def _settle_once(self) -> None:
+        try:
             if self._stream is not None:
                 await self._stream.finish_async()
             elif self._kind == "whole":
@@ -137,12 +158,8 @@ class Tap:
                 await self._permit.settle_async(self._permit.estimate)
         except AlreadySettled:
             pass  # the handler knew better
-        except EnclavaError as error:
-            _log.warning(
-                "permit %s was not settled (%s); its estimate is charged when its hold lapses",
-                self._permit.id,
-                error,
-            )
+        except (Conflict, NotFound) as error:
+            _log.warning("permit %s was not settled: %s", self._permit.id, error)
 
     async def _settle_by_body(self) -> None:
         try:
