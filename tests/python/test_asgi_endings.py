@@ -16,6 +16,7 @@ from asgi_driver import (
     DONE,
     PRICES,
     REQUEST,
+    TELLS_USAGE,
     TEXT,
     Answer,
     answering,
@@ -369,6 +370,36 @@ def test_a_call_that_nobody_settled_is_charged_its_estimate() -> None:
     # The process ends before the settlement is tried again.
     assert asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret)).body == ANSWER
     assert bench.balances.daily_spend.used == bench.estimate
+
+
+def test_who_has_an_answer_finds_it_charged(bench: Bench) -> None:
+    async def finds(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            seen.append(bench.used)
+
+    seen: list[Decimal] = []
+    for app, body in [(answering(ANSWER), WHOLE), (streaming(TEXT, TELLS_USAGE, DONE), STREAMED)]:
+        asyncio.run(KeyMiddleware(app, bench.gate)(scope(CHAT, bench.secret), coming([body]), finds))
+    assert seen == [COST, 2 * COST]
+
+
+def test_a_slow_ledger_does_not_keep_an_answer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(DictLedger):
+        def apply(self, step: Step, /) -> Outcome:
+            if step.becomes.phase == "settled":
+                assert sent.wait(60)
+            return super().apply(step)
+
+    async def take(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            sent.set()
+
+    monkeypatch.setattr(tap, "_LONGEST_DELAY", 0.01)
+    sent = threading.Event()
+    bench = Bench(Slow())
+    app = KeyMiddleware(answering(ANSWER), bench.gate)
+    asyncio.run(app(scope(CHAT, bench.secret), coming([WHOLE]), take))
+    assert bench.used == COST
 
 
 def test_no_answer_of_the_ledger_is_no_call() -> None:

@@ -25,6 +25,8 @@ _MOST_KEPT = 64 * 1024 * 1024
 # Errors by which nobody can tell whether the model answered before somebody stopped waiting for it.
 _TIMEOUTS = frozenset({408, 504, 524})
 _FIRST_ERROR = 300
+# Seconds that the last piece of an answer waits for its settlement, where the ledger does I/O.
+_LONGEST_DELAY = 0.25
 # Seconds before a settlement that the ledger did not answer is tried again.
 _PAUSES = (0.2, 1, 5, 25)
 
@@ -79,7 +81,7 @@ class Tap:
             return
         await asyncio.shield(_surely(self._settle()))
 
-    # Who has the whole answer finds it in the budget as well; a ledger far away does not keep it waiting.
+    # Who has the whole answer finds it in the budget as well. A ledger that is slow does not keep it waiting.
     async def _send_last(self, message: Message) -> None:
         if not self._gate.blocks:
             await self.end()
@@ -88,6 +90,7 @@ class Tap:
         self._ended = True
         ending = _surely(self._settle())
         try:
+            await asyncio.wait({ending}, timeout=_LONGEST_DELAY)
             await self._send(message)
         finally:
             await asyncio.shield(ending)
