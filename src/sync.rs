@@ -5,20 +5,32 @@
 #[cfg(not(shuttle))]
 pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(not(shuttle))]
-pub(crate) use real::Condvar;
+pub(crate) use real::{Condvar, ThreadMark, this_thread};
 #[cfg(not(shuttle))]
 pub(crate) use std::{sync::atomic, thread};
 
 #[cfg(shuttle)]
-pub(crate) use explored::{Condvar, Mutex, MutexGuard, RwLock};
+pub(crate) use explored::{Condvar, Mutex, MutexGuard, RwLock, ThreadMark, this_thread};
 #[cfg(shuttle)]
 pub(crate) use shuttle::{sync::atomic, thread};
 
 #[cfg(not(shuttle))]
 mod real {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     use super::MutexGuard;
+
+    pub(crate) type ThreadMark = u64;
+
+    /// Which thread this is. Asked of std, a thread of the host's would keep a record that leak checkers report.
+    pub(crate) fn this_thread() -> ThreadMark {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        thread_local! {
+            static MARK: ThreadMark = NEXT.fetch_add(1, Ordering::Relaxed);
+        }
+        MARK.with(|mark| *mark)
+    }
 
     /// Takes and gives back the guard, as the standard library's does: shuttle's can do no other.
     #[derive(Debug, Default)]
@@ -54,7 +66,13 @@ mod explored {
     use std::sync::PoisonError;
     use std::time::Duration;
 
+    pub(crate) use shuttle::thread::ThreadId as ThreadMark;
+
     pub(crate) use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+    pub(crate) fn this_thread() -> ThreadMark {
+        shuttle::thread::current().id()
+    }
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);

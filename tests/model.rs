@@ -29,6 +29,8 @@ use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, prop_state_machine};
 
 use crate::machine::Machine;
+#[cfg(feature = "sqlite")]
+use crate::machine::OnSqlite;
 use crate::oracle::Answer;
 
 /// A few hundred cases in `cargo test`; `PROPTEST_CASES` for more.
@@ -43,6 +45,14 @@ prop_state_machine! {
 
     #[test]
     fn every_answer_is_foretold(sequential 20..64 => Machine);
+}
+
+#[cfg(feature = "sqlite")]
+prop_state_machine! {
+    #![proptest_config(Config { cases: config().cases / 4, ..config() })]
+
+    #[test]
+    fn every_answer_of_a_file_is_foretold(sequential 20..64 => OnSqlite);
 }
 
 /// What the cases above come to, told apart as far as it matters.

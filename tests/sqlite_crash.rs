@@ -200,9 +200,29 @@ fn wait_for(what: impl Fn() -> bool) {
     }
 }
 
-fn start_traffic(place: &Place, log: &Path, made: &NewKey, from: u64) -> Child {
+/// A process that ends with the test at the latest.
+struct Running(Child);
+
+impl Running {
+    fn start(part: &str, words: &[&str]) -> Self {
+        Self(self::part(part, words).stdout(std::process::Stdio::null()).spawn().unwrap())
+    }
+
+    fn kill(&mut self) {
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn start_traffic(place: &Place, log: &Path, made: &NewKey, from: u64) -> Running {
     let words = [&place.url(), log.to_str().unwrap(), made.secret.reveal(), &from.to_string()];
-    let child = part("traffic", &words).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let child = Running::start("traffic", &words);
     wait_for(|| fs::metadata(format!("{}.0", log.display())).is_ok_and(|log| log.len() > 0));
     child
 }
@@ -225,8 +245,7 @@ fn the_books_balance_after_every_kill() {
             let mut children = [start(0), start(1)];
             for child in &mut children {
                 std::thread::sleep(Duration::from_micros(random(20_000)));
-                child.kill().unwrap();
-                child.wait().unwrap();
+                child.kill();
             }
             let gate = place.open();
             for (desk, (made, from, expected)) in desks.iter_mut().enumerate() {
@@ -267,13 +286,11 @@ fn a_backup_is_whole_whatever_was_killed() {
         for round in 0..6 {
             let to = place.file(&format!("backup-{round}"));
             let words = [&place.url(), to.to_str().unwrap()];
-            let mut child = part("back_up", &words).stdout(std::process::Stdio::null()).spawn().unwrap();
+            let mut child = Running::start("back_up", &words);
             std::thread::sleep(Duration::from_micros(20_000 + random(60_000)));
-            child.kill().unwrap();
-            child.wait().unwrap();
+            child.kill();
         }
-        traffic.kill().unwrap();
-        traffic.wait().unwrap();
+        traffic.kill();
         let gate = place.open();
         let told = read(&place.file("log"));
         let expected = told.acknowledged + finish(&gate, made.secret.reveal(), made.key.id(), &told);
@@ -299,9 +316,9 @@ fn a_backup_is_whole_whatever_was_killed() {
     println!("{kills} kills amid backups; {whole} backups were made and each is whole");
 }
 
-fn signal(child: &Child, signal: libc::c_int) {
+fn signal(child: &Running, signal: libc::c_int) {
     // SAFETY: a signal to a child of ours that was not waited for.
-    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) }, 0);
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.0.id()).unwrap(), signal) }, 0);
 }
 
 // The places of the journal that its next transaction will not overwrite, and what names its present pass.
@@ -363,8 +380,7 @@ fn what_was_acknowledged_outlives_a_power_cut() {
             assert!(faults.iter().all(|fault| fault.contains("others may use")), "{faults:?}");
             made_cuts += 1;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
     }
     println!(
         "{made_cuts} power cuts, {lost} of which took something with them; nothing acknowledged was lost"
@@ -382,8 +398,7 @@ fn a_migration_is_done_whole_or_not_at_all() {
         Connection::open(&path).unwrap().execute_batch(&old).unwrap();
         let mut child = start_making(&place);
         std::thread::sleep(Duration::from_micros(random(30_000)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         let version = |connection: Connection| {
             connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
         };
@@ -405,10 +420,10 @@ fn make(words: &[&str]) -> String {
     "made".to_owned()
 }
 
-fn start_making(place: &Place) -> Child {
+fn start_making(place: &Place) -> Running {
     let begun = place.file("begun");
     let words = [&place.url(), begun.to_str().unwrap()];
-    let child = part("make", &words).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let child = Running::start("make", &words);
     wait_for(|| begun.exists());
     child
 }
@@ -421,8 +436,7 @@ fn a_database_is_there_whole_or_not_at_all() {
         let place = Place::new();
         let mut child = start_making(&place);
         std::thread::sleep(Duration::from_micros(random(40_000)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         found += u64::from(place.file("enclava.db").exists());
         let gate = place.open();
         let made = gate.create_key(&spec()).unwrap();

@@ -1,54 +1,26 @@
 //! What keys take, a million of them: resident memory, and the time to take them in.
-//!
-//! Each way of taking them in is measured in a process of its own, by how its resident memory grows: nothing that was
-//! there before counts, and nothing that an allocator keeps back is overlooked.
 
 #![allow(clippy::cast_precision_loss, reason = "numbers to be read")]
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Instant;
 
 use enclava_benches::keys::{self, SETTLED_IN};
+use enclava_benches::ways::{self, Meter, tell};
 use enclava_keys::{Gate, KeySpec};
-use serde_json::Value;
 
 const KEYS: u32 = 1_000_000;
 // As many as a policy file has room for, near enough.
 const IN_A_FILE: u32 = 150_000;
 // Making a key takes as long however many there are.
 const CREATED: u32 = 250_000;
-const WAYS: [(&str, fn()); 3] = [("import", import), ("create", create), ("file", file)];
 
 fn main() -> io::Result<()> {
-    // Anything else is what cargo tells criterion.
-    if let Some((_, way)) = WAYS.iter().find(|(name, _)| env::args().nth(1).is_some_and(|arg| arg == *name)) {
-        way();
-        return Ok(());
-    }
-    let mut told = BTreeMap::new();
-    for (name, _) in WAYS {
-        let child = Command::new(env::current_exe()?).arg(name).stderr(Stdio::inherit()).output()?;
-        if !child.status.success() {
-            return Err(io::Error::other(format!("{name} failed")));
-        }
-        let lines = String::from_utf8_lossy(&child.stdout).into_owned();
-        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
-        for (name, number) in pairs {
-            println!("{name:<50} {number:>12}");
-            told.insert(name.to_owned(), number.parse::<f64>().map_err(io::Error::other)?);
-        }
-    }
-    if let Some(directory) = env::var_os("CRITERION_HOME").map(PathBuf::from) {
-        fs::create_dir_all(&directory)?;
-        fs::write(directory.join("memory.json"), Value::from_iter(told).to_string())?;
-    }
-    Ok(())
+    ways::run(&[("import", import), ("create", create), ("file", file)], "memory.json")
 }
 
 // Keys that exist elsewhere: each as one call of `import_key`.
@@ -112,32 +84,4 @@ fn write_policy(path: &Path) -> io::Result<()> {
     }
     text.push_str("]}");
     fs::write(path, text)
-}
-
-fn tell(name: &str, number: f64) {
-    println!("{name} {number:.1}");
-}
-
-/// The growth of resident memory since it was started.
-struct Meter(Option<f64>);
-
-impl Meter {
-    fn start() -> Self {
-        Self(resident())
-    }
-
-    // For each of so many keys. Nothing where the system does not tell.
-    fn tell(&self, name: &str, keys: u32) {
-        if let (Some(before), Some(now)) = (self.0, resident()) {
-            tell(name, (now - before) / f64::from(keys));
-        }
-    }
-}
-
-// Bytes.
-fn resident() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024.0)
 }

@@ -1,6 +1,7 @@
 //! What the benches share: how long to measure, how to measure two threads, cheap random numbers, and gates with many keys.
 
 pub mod keys;
+pub mod ways;
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};

@@ -174,6 +174,34 @@ const ROWS: &[Row] = &[
         goal: Goal::None,
         ratio: |m| Some((m.of("asgi/bare/keys")? - m.of("asgi/bare/plain")?) / 1_000.0),
     },
+    Row {
+        work: "authorize and settle through libenclava.so: in Rust",
+        goal: Goal::AtMost(1.3),
+        ratio: |m| m.ratio("c/hot", "c/rust"),
+    },
+    Row {
+        work: "  two threads on two keys: two threads of SHA-256",
+        goal: Goal::AtLeast(0.95),
+        ratio: |m| {
+            let hashing = m.speedup("floor/sha256", "floor/sha256/two-threads")?;
+            Some(m.speedup("c/hot", "c/two-threads/two-keys")? / hashing)
+        },
+    },
+    Row {
+        work: "  a NULL, refused: the whole job",
+        goal: Goal::AtMost(0.05),
+        ratio: |m| m.ratio("c/null", "c/hot"),
+    },
+    Row {
+        work: "  the shared library, stripped: KiB",
+        goal: Goal::None,
+        ratio: |m| m.of("c/libenclava.so/KiB"),
+    },
+    Row {
+        work: "  the static library, stripped: KiB",
+        goal: Goal::None,
+        ratio: |m| m.of("c/libenclava.a/KiB"),
+    },
     Row { work: "1 M keys, idle: bytes a key", goal: Goal::AtMost(400.0), ratio: |m| m.of("memory/idle/B") },
     Row { work: "  each used once: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-once/B") },
     Row { work: "  each used often: bytes a key", goal: Goal::None, ratio: |m| m.of("memory/used-often/B") },
@@ -182,6 +210,67 @@ const ROWS: &[Row] = &[
         goal: Goal::None,
         ratio: |m| m.of("memory/policy-file/B"),
     },
+    Row {
+        work: "sqlite, full, 16 threads: one transaction per call",
+        goal: Goal::AtLeast(4.0),
+        ratio: |m| m.ratio("sqlite/full/alone/16", "sqlite/full/together/16"),
+    },
+    Row {
+        work: "  64 threads: one transaction per call",
+        goal: Goal::AtLeast(5.0),
+        ratio: |m| m.ratio("sqlite/full/alone/64", "sqlite/full/together/64"),
+    },
+    Row {
+        work: "  one thread: one transaction per call",
+        goal: Goal::None,
+        ratio: |m| m.ratio("sqlite/full/alone/1", "sqlite/full/together/1"),
+    },
+    Row {
+        work: "  one thread: one UPDATE per limit, by hand",
+        goal: Goal::None,
+        ratio: |m| m.ratio("sqlite/full/together/1", "sqlite/full/by-hand"),
+    },
+    Row {
+        work: "sqlite, normal, one thread: by hand",
+        goal: Goal::None,
+        ratio: |m| m.ratio("sqlite/normal/together/1", "sqlite/normal/by-hand"),
+    },
+    Row {
+        work: "  16 threads: one thread",
+        goal: Goal::None,
+        ratio: |m| m.ratio("sqlite/normal/together/1", "sqlite/normal/together/16"),
+    },
+    Row {
+        work: "sqlite, full, 8 processes: the slowest to the fastest",
+        goal: Goal::AtLeast(0.8),
+        ratio: |m| m.of("host/full/8-processes/slowest-to-fastest/x"),
+    },
+    Row {
+        work: "  8 processes: one process",
+        goal: Goal::None,
+        ratio: |m| m.ratio("host/full/1-processes/cycle/ns", "host/full/8-processes/cycle/ns"),
+    },
+    Row {
+        work: "sqlite, a call after 400 days of history: the first",
+        goal: Goal::None,
+        ratio: |m| m.ratio("host/cycle/after-400-days/ns", "host/cycle/new/ns"),
+    },
+    Row {
+        work: "  1000 other calls in flight: none",
+        goal: Goal::None,
+        ratio: |m| m.ratio("host/cycle/1000-in-flight/ns", "host/cycle/new/ns"),
+    },
+    Row {
+        work: "1 M keys of a SQLite file: seconds to load",
+        goal: Goal::AtMost(3.0),
+        ratio: |m| m.of("host/1M-keys/load/s"),
+    },
+    Row {
+        work: "  in memory: bytes a key",
+        goal: Goal::AtMost(400.0),
+        ratio: |m| m.of("host/1M-keys/memory/B"),
+    },
+    Row { work: "  in the file: bytes a key", goal: Goal::None, ratio: |m| m.of("host/1M-keys/file/B") },
 ];
 
 /// The median of each measurement by its name: in nanoseconds, or in the unit that ends the name.
@@ -235,9 +324,11 @@ fn main() -> io::Result<()> {
     let directory = Path::new(&directory);
     let mut medians = BTreeMap::new();
     Medians::read(directory, &mut medians)?;
-    let memory = directory.join("memory.json");
-    if memory.exists() {
-        let sizes = json(memory)?;
+    for file in ["memory.json", "c.json", "host.json"].map(|name| directory.join(name)) {
+        if !file.exists() {
+            continue;
+        }
+        let sizes = json(file)?;
         let sizes = sizes.as_object().into_iter().flatten();
         medians.extend(sizes.filter_map(|(name, size)| Some((name.clone(), size.as_f64()?))));
     }
@@ -246,7 +337,7 @@ fn main() -> io::Result<()> {
     println!("\n{:<58} {:>12}", "measured", "median");
     for (name, median) in &medians.0 {
         let (name, unit) = match name.rsplit_once('/') {
-            Some((name, unit @ ("B" | "ns"))) => (name, unit),
+            Some((name, unit @ ("B" | "KiB" | "ns" | "s" | "x"))) => (name, unit),
             _ => (name.as_str(), "ns"),
         };
         println!("{name:<58} {median:>9.1} {unit}");

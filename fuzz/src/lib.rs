@@ -15,12 +15,14 @@
 )]
 
 mod bodies;
+mod calls;
 mod keys;
 mod policies;
 mod prices;
 mod texts;
 
 pub use bodies::{bearer, request_body, response, stream};
+pub use calls::c_calls;
 pub use keys::{key_edit, key_record, key_spec, policy_file};
 pub use policies::{addresses, client_ip, endpoints, models};
 pub use prices::{price_catalogue, price_file};
@@ -36,6 +38,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("addresses", addresses),
     ("bearer", bearer),
+    ("c_calls", c_calls),
     ("client_ip", client_ip),
     ("endpoints", endpoints),
     ("key_edit", key_edit),

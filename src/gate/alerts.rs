@@ -10,7 +10,7 @@ use super::queue::Queue;
 use crate::budget::{Amount, Meter, Threshold};
 use crate::id::KeyId;
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, ThreadMark, this_thread};
 use crate::time::Timestamp;
 
 /// "This meter crossed its threshold in this window", told exactly once.
@@ -57,6 +57,7 @@ struct State {
     callback: Option<Arc<Callback>>,
     busy: bool,
     closing: bool,
+    runs_on: Option<ThreadMark>,
 }
 
 #[derive(Default)]
@@ -154,6 +155,7 @@ impl Worker {
 
 impl Shared {
     fn run(&self) {
+        self.state.lock().runs_on = Some(this_thread());
         loop {
             let mut state = self.state.lock();
             state.busy = false;
@@ -174,9 +176,12 @@ impl Shared {
 impl Drop for AlertDesk {
     fn drop(&mut self) {
         let Worker { shared, thread, .. } = std::mem::take(&mut *self.here());
-        shared.state.lock().closing = true;
+        let mut state = shared.state.lock();
+        state.closing = true;
+        let own = state.runs_on == Some(this_thread());
+        drop(state);
         shared.work.notify_all();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
+        if let Some(thread) = thread.filter(|_| !own) {
             let _ = thread.join();
         }
     }

@@ -50,9 +50,22 @@ pub(crate) struct Account {
     // The calls ended for good that are remembered, oldest first, and the room that forgotten ones left.
     ended: VecDeque<usize>,
     room: usize,
+    // How many calls have ended in any way, if the ledger is one on disk: it forgets the oldest now and then, and not one
+    // for another.
+    sweeps: Option<usize>,
 }
 
+pub(crate) type Unopened = (BTreeMap<(Meter, Timestamp), BTreeSet<u16>>, BTreeMap<Meter, Timestamp>);
+
+/// How often a ledger sweeps that does so now and then.
+const SWEEP: usize = 8;
+
 impl Account {
+    /// One of a ledger that sweeps, or of one that forgets as that in memory does.
+    pub(crate) fn new(sweeps: bool) -> Self {
+        Self { sweeps: sweeps.then_some(0), ..Self::default() }
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.holds.iter().filter(|hold| hold.phase == Phase::Live).count()
     }
@@ -84,6 +97,18 @@ impl Account {
         Meter::ALL.into_iter().all(|meter| self.open_one(meter, windows.of(meter).start))
     }
 
+    /// The windows as they are, for a ledger that writes nothing of a step which is refused, not even that its windows
+    /// were looked for.
+    pub(crate) fn unopened(&self) -> Option<Unopened> {
+        self.sweeps.map(|_| (self.windows.clone(), self.let_go.clone()))
+    }
+
+    pub(crate) fn put_back(&mut self, unopened: Option<Unopened>) {
+        if let Some((windows, let_go)) = unopened {
+            (self.windows, self.let_go) = (windows, let_go);
+        }
+    }
+
     fn open_one(&mut self, meter: Meter, start: Timestamp) -> bool {
         if self.windows.contains_key(&(meter, start)) {
             return true;
@@ -111,9 +136,9 @@ impl Account {
     /// A new hold; one more remembered.
     pub(crate) fn add(&mut self, hold: Hold) -> usize {
         self.leaving = false;
-        if self.room > 0 {
+        if self.sweeps.is_none() && self.room > 0 {
             self.room -= 1;
-        } else if self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
+        } else if self.sweeps.is_none() && self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
             self.forget_oldest();
         }
         let place = self.holds.len();
@@ -121,12 +146,23 @@ impl Account {
         self.holds.push(hold);
         if ended {
             self.remember(place);
+            self.sweep();
         }
         place
     }
 
+    fn sweep(&mut self) {
+        let Some(count) = &mut self.sweeps else { return };
+        *count += 1;
+        if *count % SWEEP == 0 {
+            while self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
+                self.forget_oldest();
+            }
+        }
+    }
+
     fn remember(&mut self, place: usize) {
-        if self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
+        if self.sweeps.is_none() && self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
             self.forget_oldest();
             self.room += 1;
         }
@@ -153,6 +189,7 @@ impl Account {
         if !phase.is_open() {
             self.remember(place);
         }
+        self.sweep();
         let charged = |meter| if before.phase == Phase::Live { 0 } else { before.usage.on(meter) };
         let more = Meter::ALL.into_iter().filter(|&meter| usage.on(meter) > charged(meter));
         let meters: Vec<Meter> = more.collect();

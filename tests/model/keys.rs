@@ -50,7 +50,7 @@ impl Oracle {
         let next = self.accounts.len();
         let current = *self.current[slot].get_or_insert(next);
         if current == next {
-            self.accounts.push(Account::default());
+            self.accounts.push(Account::new(self.sweeps));
             self.excused.push(false);
         }
         current

@@ -23,7 +23,7 @@ impl ReferenceStateMachine for Machine {
     type Transition = Op;
 
     fn init_state() -> BoxedStrategy<Oracle> {
-        start().prop_map(Oracle::new).boxed()
+        start().prop_map(|now| Oracle::new(now, false)).boxed()
     }
 
     fn transitions(oracle: &Oracle) -> BoxedStrategy<Op> {
@@ -57,16 +57,7 @@ impl StateMachineTest for Machine {
     type Reference = Self;
 
     fn init_test(oracle: &Oracle) -> Subject {
-        let clock = Arc::new(ManualClock::new(oracle.now));
-        let builder = Gate::builder().clock(Arc::<ManualClock>::clone(&clock)).max_in_flight(MOST_LIVE);
-        Subject {
-            gate: builder.open("memory:").unwrap(),
-            clock,
-            secrets: Default::default(),
-            permits: Vec::new(),
-            ids: Vec::new(),
-            denied: BTreeMap::new(),
-        }
+        Subject::open(oracle, "memory:")
     }
 
     fn apply(mut subject: Subject, oracle: &Oracle, op: Op) -> Subject {
@@ -148,6 +139,19 @@ fn failed(error: &Error) -> Answer {
 }
 
 impl Subject {
+    fn open(oracle: &Oracle, url: &str) -> Self {
+        let clock = Arc::new(ManualClock::new(oracle.now));
+        let builder = Gate::builder().clock(Arc::<ManualClock>::clone(&clock)).max_in_flight(MOST_LIVE);
+        Self {
+            gate: builder.open(url).unwrap(),
+            clock,
+            secrets: Default::default(),
+            permits: Vec::new(),
+            ids: Vec::new(),
+            denied: BTreeMap::new(),
+        }
+    }
+
     fn happen(&mut self, oracle: &Oracle, op: &Op) -> Answer {
         match *op {
             Op::Create { slot, limits, zone } => {
@@ -308,5 +312,50 @@ fn released(result: Result<(), Error>, expected: &Answer) -> Answer {
     match (result, expected) {
         (Ok(()), Answer::Settled { usage: Usage::ZERO, alerts, .. }) if alerts.is_empty() => expected.clone(),
         (result, _) => done(result),
+    }
+}
+
+/// The same over a file, which outlives the gate.
+#[cfg(feature = "sqlite")]
+pub(crate) struct OnSqlite;
+
+#[cfg(feature = "sqlite")]
+impl ReferenceStateMachine for OnSqlite {
+    type State = Oracle;
+    type Transition = Op;
+
+    fn init_state() -> BoxedStrategy<Oracle> {
+        start().prop_map(|now| Oracle::new(now, true)).boxed()
+    }
+
+    fn transitions(oracle: &Oracle) -> BoxedStrategy<Op> {
+        Machine::transitions(oracle)
+    }
+
+    fn apply(oracle: Oracle, op: &Op) -> Oracle {
+        <Machine as ReferenceStateMachine>::apply(oracle, op)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl StateMachineTest for OnSqlite {
+    type SystemUnderTest = (Subject, tempfile::TempDir);
+    type Reference = Self;
+
+    fn init_test(oracle: &Oracle) -> Self::SystemUnderTest {
+        let directory = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite:///{}/model.db?durability=normal", directory.path().display());
+        (Subject::open(oracle, &url), directory)
+    }
+
+    fn apply((subject, directory): Self::SystemUnderTest, oracle: &Oracle, op: Op) -> Self::SystemUnderTest {
+        (<Machine as StateMachineTest>::apply(subject, oracle, op), directory)
+    }
+
+    fn teardown((subject, directory): Self::SystemUnderTest, oracle: Oracle) {
+        Machine::teardown(subject, oracle);
+        let url = format!("sqlite:///{}/model.db", directory.path().display());
+        let faults = enclava_keys::engine::Sqlite::open(&url).unwrap().doctor().unwrap().faults;
+        assert_eq!(faults, [""; 0]);
     }
 }

@@ -78,6 +78,7 @@ pub(crate) struct Call {
 #[derive(Debug, Clone)]
 pub(crate) struct Oracle {
     pub(crate) now: Timestamp,
+    pub(crate) sweeps: bool,
     pub(crate) keys: [Option<Key>; SLOTS],
     pub(crate) accounts: Vec<Account>,
     // The account of each slot, once it was used.
@@ -92,9 +93,11 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    /// Nothing has happened yet, and the ledger forgets as that in memory does, or `sweeps`.
+    pub(crate) fn new(now: Timestamp, sweeps: bool) -> Self {
         Self {
             now,
+            sweeps,
             keys: [const { None }; SLOTS],
             accounts: Vec::new(),
             current: [None; SLOTS],
@@ -191,6 +194,7 @@ impl Oracle {
         let name = request.map_or(Name::Drawn(self.calls.len()), Name::Request);
         let account = &mut self.accounts[current];
         let found = account.find(name).map(|place| (place, account.holds[place].clone()));
+        let unopened = account.unopened();
         let (view, hold) = match found {
             Some((place, hold)) if hold.phase == Phase::Live && hold.asked == Some(estimate) => (true, place),
             Some(_) => return denied(Reason::InternalError),
@@ -198,6 +202,7 @@ impl Oracle {
                 return Answer::Denied(Refusal { reason: Reason::RateLimited, transient: true, meter: None });
             }
             None if !account.open(windows) => {
+                account.put_back(unopened);
                 return Answer::Denied(Refusal {
                     reason: Reason::LedgerUnavailable,
                     transient: true,
@@ -206,6 +211,7 @@ impl Oracle {
             }
             None => {
                 if let Some(refusal) = refuse(account, &key.limits, windows, estimate, |_| false) {
+                    account.put_back(unopened);
                     return Answer::Denied(refusal);
                 }
                 let (phase, usage) = (Phase::Live, estimate);
@@ -338,7 +344,9 @@ impl Oracle {
         if request.is_some() && account.find(name).is_some() {
             return Answer::Conflict;
         }
+        let unopened = account.unopened();
         if !account.open(windows) {
+            account.put_back(unopened);
             return Answer::Unavailable;
         }
         account.add(Hold { name, asked: None, phase: Phase::Settled, usage, windows, expires, known: true });

@@ -44,6 +44,7 @@ ANSWER = json.dumps({"choices": [{"message": {"content": "It works."}}], "usage"
 TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"It works."}}],"usage":null}\n\n'
 TELLS_USAGE = b'data: {"choices":[],"usage":' + json.dumps(USAGE).encode() + b"}\n\n"
 DONE = b"data: [DONE]\n\n"
+STREAM = [TEXT, TELLS_USAGE, DONE]
 
 
 class Answer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from asgi_driver import (
     DONE,
     PRICES,
     REQUEST,
+    TELLS_USAGE,
     TEXT,
     Answer,
     answering,
@@ -25,10 +28,12 @@ from asgi_driver import (
 from dict_ledger import DictLedger
 
 from enclava_keys import Balances, Gate, ManualClock, PriceBook
-from enclava_keys.asgi import KeyMiddleware
+from enclava_keys.asgi import KeyMiddleware, tap
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
+
+    from enclava_keys.ledger import Outcome, Step
 
 COST = Decimal("0.00048")
 WHOLE = json.dumps(REQUEST).encode()
@@ -206,6 +211,36 @@ def test_a_cancelled_call_is_settled(bench: Bench) -> None:
     assert COST < bench.used < bench.estimate
 
 
+def test_a_call_that_is_cancelled_twice_is_settled() -> None:
+    bench = Bench(DictLedger())
+    busy = threading.Event()
+
+    async def hangs(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": TEXT, "more_body": True})
+        asyncio.get_running_loop().run_in_executor(None, busy.wait)
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        task = asyncio.ensure_future(post(KeyMiddleware(hangs, bench.gate), bench.secret, STREAMED))
+        while bench.balances.daily_spend.held == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # The settlement still waits for its thread.
+        busy.set()
+        while bench.balances.daily_spend.held:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    asyncio.run(story())
+    assert COST < bench.used < bench.estimate
+
+
 def test_a_body_cut_short_is_no_call(bench: Bench) -> None:
     answer = Answer()
     app = KeyMiddleware(answering(ANSWER), bench.gate)
@@ -229,9 +264,17 @@ def test_ten_megabytes_are_read_and_more_are_refused(bench: Bench) -> None:
     answer = asyncio.run(post(KeyMiddleware(answering(ANSWER), bench.gate), bench.secret, body))
     assert (answer.status, bench.used) == (200, COST)
     bound = KeyMiddleware(answering(ANSWER), bench.gate, max_body=len(body) - 1)
-    for headers in ([], [("content-length", str(len(body)))]):
-        answer = asyncio.run(post(bound, bench.secret, body, headers=headers))
-        assert (answer.status, answer.json()["error"]["code"]) == (413, "request_too_large")
+    answer = asyncio.run(post(bound, bench.secret, body))
+    assert (answer.status, answer.json()["error"]["code"]) == (413, "request_too_large")
+
+    async def unread() -> Message:
+        pytest.fail("what is too long by its own account is not read")
+
+    stated = scope(CHAT, bench.secret, headers=[("content-length", str(len(body)))])
+    answer = Answer()
+    asyncio.run(bound(stated, unread, answer.take))
+    assert answer.status == 413
+    answer = Answer()
     pieces = [body[i : i + 65536] for i in range(0, len(body), 65536)]
     asyncio.run(bound(scope(CHAT, bench.secret), coming(pieces), answer.take))
     assert (answer.status, bench.used) == (413, COST)
@@ -259,17 +302,109 @@ def test_embeddings_are_settled(bench: Bench) -> None:
     assert bench.used == Decimal("0.00002")
 
 
-def test_a_ledger_that_fails_at_the_end_leaves_the_answer_alone(caplog: pytest.LogCaptureFixture) -> None:
-    ledger = DictLedger()
+class Flickering(DictLedger):
+    """A ledger that does not answer the next so many steps."""
+
+    misses = 0
+
+    def apply(self, step: Step, /) -> Outcome:
+        if self.misses:
+            self.misses -= 1
+            raise ConnectionError
+        return super().apply(step)
+
+
+def flickers(
+    monkeypatch: pytest.MonkeyPatch, misses: int, body: bytes, pieces: list[bytes], kind: str
+) -> tuple[Bench, Decimal]:
+    """Make a call whose ledger misses so many steps at its end; what was charged when all had been tried."""
+    monkeypatch.setattr(tap, "_PAUSES", (0.01, 0.01, 0.01))
+    ledger = Flickering()
     bench = Bench(ledger)
 
     async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
-        ledger.silent = True
-        await answering(ANSWER)(scope, receive, send)
+        ledger.misses = misses
+        await answering(*pieces, kind=kind)(scope, receive, send)
 
-    answer = asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret))
-    assert (answer.status, answer.body, answer.complete) == (200, ANSWER, True)
+    async def story() -> None:
+        answer = Answer()
+        await KeyMiddleware(breaks, bench.gate)(scope(CHAT, bench.secret), coming([body]), answer.take)
+        assert (answer.status, answer.body, answer.complete) == (200, b"".join(pieces), True)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others)
+
+    asyncio.run(story())
+    return bench, bench.balances.daily_spend.used
+
+
+@pytest.mark.parametrize("misses", [1, 2, 3])
+def test_a_settlement_that_the_ledger_missed_is_made_later(
+    monkeypatch: pytest.MonkeyPatch, misses: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench, used = flickers(monkeypatch, misses, WHOLE, [ANSWER], "application/json")
+    assert used == COST
+    assert bench.balances.daily_spend.held == 0
+    bench, used = flickers(monkeypatch, misses, STREAMED, [TEXT, DONE], "text/event-stream")
+    assert COST < used < bench.estimate
+    assert "was not settled" not in caplog.text
+
+
+def test_a_ledger_that_stays_away_leaves_the_answer_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench, used = flickers(monkeypatch, 1000, WHOLE, [ANSWER], "application/json")
+    assert used == 0
+    assert bench.balances.daily_spend.held == bench.estimate, "until its hold lapses"
     assert "was not settled" in caplog.text
     assert bench.secret not in caplog.text
-    denied = asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret))
+
+
+def test_a_call_that_nobody_settled_is_charged_its_estimate() -> None:
+    ledger = Flickering()
+    bench = Bench(ledger)
+
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+        ledger.misses = 1
+        await answering(ANSWER)(scope, receive, send)
+
+    # The process ends before the settlement is tried again.
+    assert asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret)).body == ANSWER
+    assert bench.balances.daily_spend.used == bench.estimate
+
+
+def test_who_has_an_answer_finds_it_charged(bench: Bench) -> None:
+    async def finds(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            seen.append(bench.used)
+
+    seen: list[Decimal] = []
+    for app, body in [(answering(ANSWER), WHOLE), (streaming(TEXT, TELLS_USAGE, DONE), STREAMED)]:
+        asyncio.run(KeyMiddleware(app, bench.gate)(scope(CHAT, bench.secret), coming([body]), finds))
+    assert seen == [COST, 2 * COST]
+
+
+def test_a_slow_ledger_does_not_keep_an_answer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(DictLedger):
+        def apply(self, step: Step, /) -> Outcome:
+            if step.becomes.phase == "settled":
+                assert sent.wait(60)
+            return super().apply(step)
+
+    async def take(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            sent.set()
+
+    monkeypatch.setattr(tap, "_LONGEST_DELAY", 0.01)
+    sent = threading.Event()
+    bench = Bench(Slow())
+    app = KeyMiddleware(answering(ANSWER), bench.gate)
+    asyncio.run(app(scope(CHAT, bench.secret), coming([WHOLE]), take))
+    assert bench.used == COST
+
+
+def test_no_answer_of_the_ledger_is_no_call() -> None:
+    ledger = DictLedger()
+    bench = Bench(ledger)
+    ledger.silent = True
+    denied = asyncio.run(post(KeyMiddleware(answering(ANSWER), bench.gate), bench.secret))
     assert (denied.status, denied.json()["error"]["code"]) == (503, "ledger_unavailable")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from asgi_driver import DONE, PRICES, REQUEST, TELLS_USAGE, TEXT, post, streaming
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enclava_keys import Gate, PriceBook
@@ -51,6 +51,7 @@ def cut(stream: bytes, sizes: Iterable[int]) -> list[bytes]:
     return [*pieces, stream]
 
 
+@example([(KEPT[0], b"\n"), (HIDDEN[0], b"\r\n"), (KEPT[1], b"\r\n")], [len(KEPT[0] + HIDDEN[0]) + 5])
 @given(
     st.lists(st.tuples(st.sampled_from(KEPT + HIDDEN), st.sampled_from(ENDS))),
     st.lists(st.integers(0, 40)),

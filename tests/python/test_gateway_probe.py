@@ -46,15 +46,20 @@ async def probe(api: str, secret: str, asked: dict[str, Any]) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "floor"),
-    [({"max_tokens": 20}, None), ({}, 20), ({"max_tokens": 20, "stream": True}, None)],
-    ids=["max_tokens", "grants", "streamed"],
+    ("asked", "floor", "store"),
+    [
+        ({"max_tokens": 20}, None, "memory:"),
+        ({}, 20, "memory:"),
+        ({"max_tokens": 20, "stream": True}, None, "sqlite:///"),
+    ],
+    ids=["max_tokens", "grants", "streamed over a file"],
 )
 def test_what_fits_is_admitted_and_not_one_call_more(
-    asked: dict[str, Any], floor: int | None, tmp_path: Path
+    asked: dict[str, Any], floor: int | None, store: str, tmp_path: Path
 ) -> None:
     provider = Provider(seconds=LATENCY)
-    with gateway(provider, tmp_path, floor=floor) as served:
+    store = store.replace("sqlite:///", f"sqlite:///{tmp_path}/keys.db")
+    with gateway(provider, tmp_path, floor=floor, store=store) as served:
         made = served.gate.create_key("Probe", daily_spend_limit=BUDGET)
         ended = asyncio.run(probe(served.api, made.secret.reveal(), asked))
         assert ended == {"admitted": FITTING, "refused": CALLS - FITTING}

@@ -120,14 +120,21 @@ max_output = 64
 
 @contextlib.contextmanager
 def gateway(
-    provider: Provider | None, directory: Path, *, clock: ManualClock | None = None, floor: int | None = None
+    provider: Provider | None,
+    directory: Path,
+    *,
+    clock: ManualClock | None = None,
+    floor: int | None = None,
+    store: str = "memory:",
 ) -> Iterator[Served]:
     """Serve the example gateway, with `provider` or the built-in model behind it."""
     prices = directory / "prices.toml"
     prices.write_text(PRICES)
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(serving(provider)) if provider else ""
-        settings = Settings(upstream=upstream, upstream_key="provider's key", floor=floor, prices=prices)
+        settings = Settings(
+            upstream=upstream, upstream_key="provider's key", floor=floor, prices=prices, store=store
+        )
         app = build(settings, clock)
         counter = Counter(app)
         yield Served(stack.enter_context(serving(counter)), app.state.gate, counter)

@@ -1,31 +1,81 @@
-//! C programs compile strictly against the header, link with both forms of the library, and run.
+//! C and C++ programs compile strictly against the headers, link with both forms of the library, and run.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
-use tempfile::TempDir;
+use common::{Form, Libraries, cc, compiled, cxx, is_there, programs, root, run, soname, text};
 
-// What a static Rust library needs from the system beside itself.
-const NATIVE_LIBS: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
+const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
 
 #[test]
 fn c_programs_link_and_run() {
     let libs = Libraries::find();
-    for program in programs() {
+    for program in programs(&["tests/c", "examples/c"], "c") {
         for standard in ["c99", "c11", "c17"] {
             for form in [Form::Static, Form::Shared] {
-                let binary = libs.compile(&program, standard, form);
-                let output = run(Command::new(&binary).env("LD_LIBRARY_PATH", libs.shared.path()));
-                assert!(
-                    output.status.success(),
-                    "{} as {standard}, {form:?}: {}\n{}{}",
-                    program.display(),
-                    output.status,
-                    String::from_utf8_lossy(&output.stdout),
-                    String::from_utf8_lossy(&output.stderr),
-                );
+                runs(&libs, libs.compiler(&cc()), &program, standard, form);
+            }
+        }
+    }
+}
+
+#[test]
+fn cpp_programs_link_and_run() {
+    let libs = Libraries::find();
+    for program in programs(&["tests/c", "examples/cpp"], "cpp") {
+        for standard in ["c++17", "c++20"] {
+            for form in [Form::Static, Form::Shared] {
+                runs(&libs, libs.compiler(&cxx()), &program, standard, form);
+            }
+        }
+    }
+}
+
+/// What the README shows is what a reader gets to see, without a warning.
+#[test]
+fn the_readme_runs() {
+    let libs = Libraries::find();
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> =
+        readme.split("```c\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty(), "the README shows no C");
+    for block in blocks {
+        let program = libs.folder().join("check.c");
+        std::fs::write(&program, block).unwrap();
+        runs(&libs, libs.compiler(&cc()), &program, "c99", Form::Shared);
+    }
+}
+
+#[test]
+fn the_headers_alone_compile_everywhere() {
+    let libs = Libraries::find();
+    let source = |name: &str, text: &str| {
+        let path = libs.folder().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let c = source("alone.c", "#include <enclava.h>\nint main(void) { return ENCLAVA_STATUS_OK; }\n");
+    let cpp = source("alone.cpp", "#include <enclava.hpp>\nint main() { return ENCLAVA_STATUS_OK; }\n");
+    let quiet = source(
+        "quiet.cpp",
+        "#define ENCLAVA_EXCEPTIONS\n#include <enclava.hpp>\nint main() { return ENCLAVA_STATUS_OK; }\n",
+    );
+    for (language, compilers, standards, files) in [
+        ("c", ["gcc", "clang"], &["c99", "c11", "c17"][..], vec![&c]),
+        ("c++", ["g++", "clang++"], &["c++17", "c++20"][..], vec![&c, &cpp, &quiet]),
+    ] {
+        for compiler in compilers {
+            if !is_there(compiler) {
+                continue;
+            }
+            for (standard, file) in
+                standards.iter().flat_map(|standard| files.iter().map(move |file| (standard, file)))
+            {
+                let mut command = libs.compiler(compiler);
+                command.arg(format!("-std={standard}")).args(STRICT).args(["-fsyntax-only", "-x", language]);
+                text(run(command.arg(file)));
             }
         }
     }
@@ -36,8 +86,18 @@ fn shared_library_exports_only_our_names() {
     let libs = Libraries::find();
     let listing = text(run(Command::new("nm").args(["-D", "--defined-only"]).arg(libs.shared_library())));
     let names: Vec<&str> = listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
-    assert!(names.contains(&"enclava_abi_version"), "{listing}");
     assert!(names.iter().all(|name| name.starts_with("enclava_")), "{listing}");
+    // Each function of the header is there, and no other.
+    let header = std::fs::read_to_string(root().join("include/enclava.h")).unwrap();
+    for name in &names {
+        assert!(header.contains(&format!("{name}(")), "{name} is not in the header");
+    }
+    let declared = header
+        .split(|char: char| char.is_whitespace() || char == '*')
+        .filter_map(|word| word.split_once('('));
+    for (name, _) in declared.filter(|(name, _)| name.starts_with("enclava_") && !name.ends_with("_init")) {
+        assert!(name == "enclava_text" || names.contains(&name), "{name} is not in the library");
+    }
 }
 
 #[test]
@@ -48,82 +108,26 @@ fn shared_library_is_named_after_its_abi() {
     assert!(dynamic.contains(&expected), "no `{expected}` in\n{dynamic}");
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    Static,
-    Shared,
-}
-
-/// The libraries that cargo built beside this test, and a directory where the shared one has its run-time name.
-struct Libraries {
-    built: PathBuf,
-    shared: TempDir,
-}
-
-impl Libraries {
-    fn find() -> Self {
-        let test = std::env::current_exe().unwrap();
-        let built = test.parent().unwrap().to_path_buf();
-        let shared = TempDir::new().unwrap();
-        for name in [soname(), "libenclava.so".into()] {
-            std::os::unix::fs::symlink(built.join("libenclava.so"), shared.path().join(name)).unwrap();
-        }
-        Self { built, shared }
-    }
-
-    fn shared_library(&self) -> PathBuf {
-        self.built.join("libenclava.so")
-    }
-
-    fn compile(&self, program: &Path, standard: &str, form: Form) -> PathBuf {
-        let binary = self.shared.path().join(program.file_stem().unwrap());
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-        let mut command = Command::new(compiler);
-        command
-            .arg(format!("-std={standard}"))
-            .args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
-            .arg(root().join("include"))
-            .arg(program)
-            .arg("-o")
-            .arg(&binary);
-        match form {
-            Form::Static => command.arg(self.built.join("libenclava.a")).args(NATIVE_LIBS),
-            Form::Shared => command.arg("-L").arg(self.shared.path()).arg("-lenclava"),
-        };
-        let output = run(&mut command);
-        assert!(
-            output.status.success(),
-            "{} as {standard}, {form:?} does not compile:\n{}",
-            program.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        binary
+#[test]
+fn every_function_is_called_with_nothing() {
+    let nulls = std::fs::read_to_string(root().join("tests/c/nulls.c")).unwrap();
+    let libs = Libraries::find();
+    let listing = text(run(Command::new("nm").args(["-D", "--defined-only"]).arg(libs.shared_library())));
+    for name in listing.lines().filter_map(|line| line.split_whitespace().last()) {
+        assert!(nulls.contains(&format!("{name}(")), "tests/c/nulls.c does not call {name}");
     }
 }
 
-fn programs() -> Vec<PathBuf> {
-    let found = std::fs::read_dir(root().join("tests/c")).unwrap().map(|entry| entry.unwrap().path());
-    let programs: Vec<_> = found.filter(|path| path.extension().is_some_and(|ext| ext == "c")).collect();
-    assert!(!programs.is_empty(), "tests/c holds no program");
-    programs
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn soname() -> String {
-    format!("libenclava.so.{}", enclava::ENCLAVA_ABI_VERSION)
-}
-
-fn run(command: &mut Command) -> Output {
-    let output = command.output();
-    output.unwrap_or_else(|error| {
-        panic!("cannot run {command:?}: {error}; these tests need a C compiler and binutils (Debian: gcc)")
-    })
-}
-
-fn text(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+fn runs(libs: &Libraries, mut compiler: Command, program: &Path, standard: &str, form: Form) {
+    compiler.arg(format!("-std={standard}")).args(STRICT);
+    let binary = compiled(libs, compiler, program, form);
+    let output = run(Command::new(&binary).env("LD_LIBRARY_PATH", libs.folder()));
+    assert!(
+        output.status.success(),
+        "{} as {standard}, {form:?}: {}\n{}{}",
+        program.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
 }

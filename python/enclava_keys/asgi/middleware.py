@@ -44,9 +44,12 @@ class KeyMiddleware:
     For any ASGI application: `app.add_middleware(KeyMiddleware, gate=gate)` in FastAPI and Starlette.
 
     A call's body is read, authorized at the gate's prices, and handed on with the model that was checked. Its
-    answer passes at once, whole or streamed, and is read on its way. A call whose client goes away is charged
-    what was seen of its answer; one that ends in an error is charged nothing, unless the error tells usage or
-    is a timeout; one whose application raises is charged its estimate.
+    answer passes at once, whole or streamed, and is read on its way; only its last piece waits for the
+    ledger, up to a quarter of a second, so that who has an answer finds it charged.
+
+    A call whose client goes away is charged what was seen of its answer; one that ends in an error is charged
+    nothing, unless the error tells usage or is a timeout; one whose application raises is charged its
+    estimate.
     """
 
     def __init__(  # noqa: PLR0913 - each option stands for itself
@@ -173,16 +176,15 @@ class KeyMiddleware:
         )
 
     async def _call(self, permit: Permit, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        with permit:
-            dispatched, hides_usage = self._dispatched(permit, body, _endpoint(scope))
-            tap = Tap(self._gate, permit, send, hides_usage=hides_usage)
-            permit.dispatched()
-            try:
-                await self._app(
-                    inbound.with_body(scope, dispatched), inbound.replayed(dispatched, receive), tap.send
-                )
-            finally:
-                await tap.end()
+        dispatched, hides_usage = self._dispatched(permit, body, _endpoint(scope))
+        tap = Tap(self._gate, permit, send, hides_usage=hides_usage)
+        permit.dispatched()
+        try:
+            await self._app(
+                inbound.with_body(scope, dispatched), inbound.replayed(dispatched, receive), tap.send
+            )
+        finally:
+            await tap.end()
 
     # What goes on: the model that was checked, the answer that was granted, a stream that tells its usage.
     def _dispatched(self, permit: Permit, body: bytes, endpoint: str) -> tuple[bytes, bool]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from enclava_keys.asgi.hiding import UsageHider
-from enclava_keys.errors import AlreadySettled, EnclavaError, InvalidValue
+from enclava_keys.errors import AlreadySettled, Conflict, InvalidValue, LedgerError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -25,9 +25,10 @@ _MOST_KEPT = 64 * 1024 * 1024
 # Errors by which nobody can tell whether the model answered before somebody stopped waiting for it.
 _TIMEOUTS = frozenset({408, 504, 524})
 _FIRST_ERROR = 300
-
-# Of an answer: not begun, a stream of events, a whole body, an error, or nothing that tells usage.
-_Kind: TypeAlias = Literal["none", "stream", "whole", "error", "opaque"]
+# Seconds that the last piece of an answer waits for its settlement, where the ledger does I/O.
+_LONGEST_DELAY = 0.25
+# Seconds before a settlement that the ledger did not answer is tried again.
+_PAUSES = (0.2, 1, 5, 25)
 
 # Settlements under way: an event loop alone would forget them.
 _endings: set[asyncio.Task[None]] = set()
@@ -42,7 +43,8 @@ class Tap:
         self._permit = permit
         self._send = send
         self._hides_usage = hides_usage
-        self._kind: _Kind = "none"
+        # Not begun, a stream of events, a whole body, an error, or nothing that tells usage.
+        self._kind: Literal["none", "stream", "whole", "error", "opaque"] = "none"
         self._status = 0
         self._kept: list[bytes] = []
         self._size = 0
@@ -79,7 +81,7 @@ class Tap:
             return
         await asyncio.shield(_surely(self._settle()))
 
-    # Who has the whole answer finds it in the budget as well; a ledger far away does not keep it waiting.
+    # Who has the whole answer finds it in the budget as well. A ledger that is slow does not keep it waiting.
     async def _send_last(self, message: Message) -> None:
         if not self._gate.blocks:
             await self.end()
@@ -88,6 +90,7 @@ class Tap:
         self._ended = True
         ending = _surely(self._settle())
         try:
+            await asyncio.wait({ending}, timeout=_LONGEST_DELAY)
             await self._send(message)
         finally:
             await asyncio.shield(ending)
@@ -129,6 +132,25 @@ class Tap:
 
     async def _settle(self) -> None:
         try:
+            await self._settle_once()
+        except LedgerError:
+            _surely(self._settle_later())
+
+    # What a call came to stays true while the ledger is away.
+    async def _settle_later(self) -> None:
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                await self._settle_once()
+            except LedgerError:
+                continue
+            return
+        _log.warning(
+            "the ledger was away: permit %s was not settled, and is charged its estimate", self._permit.id
+        )
+
+    async def _settle_once(self) -> None:
+        try:
             if self._stream is not None:
                 await self._stream.finish_async()
             elif self._kind == "whole":
@@ -139,12 +161,8 @@ class Tap:
                 await self._permit.settle_async(self._permit.estimate)
         except AlreadySettled:
             pass  # the handler knew better
-        except EnclavaError as error:
-            _log.warning(
-                "permit %s was not settled (%s); its estimate is charged when its hold lapses",
-                self._permit.id,
-                error,
-            )
+        except (Conflict, NotFound) as error:
+            _log.warning("permit %s was not settled: %s", self._permit.id, error)
 
     async def _settle_by_body(self) -> None:
         try:

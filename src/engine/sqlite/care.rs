@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::connection::Database;
+use super::connection::{Database, at_one_moment};
 use super::fault::Fault;
 use super::file::{self, Made};
 use super::holds;
@@ -45,34 +45,37 @@ pub struct Health {
 
 /// Reads everything and counts everything again.
 pub(super) fn examine(database: &Database) -> Result<Health, Fault> {
-    let mut health = database.read(|connection| {
-        let count = |sql: &str| -> Result<u64, Fault> {
-            let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-            Ok(count.cast_unsigned())
-        };
-        let mut faults = integrity(connection)?;
-        if faults.is_empty() {
-            check_keys(connection, &mut faults)?;
-            check_accounts(connection, &mut faults)?;
-        }
-        faults.truncate(MOST_TOLD);
-        Ok(Health {
-            faults,
-            sqlite: rusqlite::version().to_owned(),
-            schema: schema::check(connection)?.cast_unsigned(),
-            keys: count("SELECT count(*) FROM keys")?,
-            accounts: count("SELECT count(*) FROM accounts")?,
-            live: count("SELECT count(*) FROM holds WHERE rank = 0")?,
-            holds: count("SELECT count(*) FROM holds")?,
-            bytes: 0,
-            journal_bytes: 0,
-        })
-    })?;
+    // With a connection of its own: it may take long, and calls go on meanwhile.
+    let mut health = database.with_own_connection(|connection| at_one_moment(connection, count))?;
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     health.bytes = size(database.path());
     health.journal_bytes = size(&file::sibling(database.path(), "-wal"));
     health.faults.extend(file::exposed(database.path()));
     Ok(health)
+}
+
+fn count(connection: &Connection) -> Result<Health, Fault> {
+    let count = |sql: &str| -> Result<u64, Fault> {
+        let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    };
+    let mut faults = integrity(connection)?;
+    if faults.is_empty() {
+        check_keys(connection, &mut faults)?;
+        check_accounts(connection, &mut faults)?;
+    }
+    faults.truncate(MOST_TOLD);
+    Ok(Health {
+        faults,
+        sqlite: rusqlite::version().to_owned(),
+        schema: schema::check(connection)?.cast_unsigned(),
+        keys: count("SELECT count(*) FROM keys")?,
+        accounts: count("SELECT count(*) FROM accounts")?,
+        live: count("SELECT count(*) FROM holds WHERE rank = 0")?,
+        holds: count("SELECT count(*) FROM holds")?,
+        bytes: 0,
+        journal_bytes: 0,
+    })
 }
 
 /// Copies the database, as it is at one moment, to a new file.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
-use crate::budget::{Hold, HoldId, Money, Others, Phase, Standing, Usage, Window, Windows};
+use crate::budget::{Hold, HoldId, Meter, Money, Others, Phase, Standing, Usage, Window, Windows};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -87,9 +87,21 @@ pub(super) fn next_lapse(connection: &Connection, owner: &str) -> Result<Timesta
     Ok(place.map_or(Timestamp::MAX, Timestamp::from_micros))
 }
 
-/// Whether a hold of `owner` that is open was pinned to the day or the month that began at `start`.
-pub(super) fn pins(connection: &Connection, owner: &str, start: Timestamp) -> Result<bool, Fault> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND ?2 IN (day_start, month_start))";
+/// Whether a hold of `owner` that is open was pinned to the window of `meter` that began at `start`.
+pub(super) fn pins(
+    connection: &Connection,
+    owner: &str,
+    meter: Meter,
+    start: Timestamp,
+) -> Result<bool, Fault> {
+    let sql = match meter {
+        Meter::DailySpend | Meter::DailyTokens => {
+            "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND day_start = ?2)"
+        }
+        Meter::MonthlySpend => {
+            "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND month_start = ?2)"
+        }
+    };
     Ok(connection.prepare_cached(sql)?.query_row(params![owner, start.as_micros()], |row| row.get(0))?)
 }
 

@@ -7,6 +7,7 @@ mod file;
 mod history;
 mod holds;
 mod ledger;
+mod load;
 mod meters;
 mod options;
 mod schema;
@@ -29,7 +30,29 @@ pub use store::SqliteStore;
 /// A database of keys and budgets.
 ///
 /// It may be used from any threads at once, and by any number of processes of one host. Each process opens its own, or
-/// calls [`before_fork`](crate::before_fork) before it forks.
+/// calls [`before_fork`](crate::before_fork) before it forks. No other copy of SQLite may have the file open in the same
+/// process (Python's `sqlite3` is one): when that closes it, the locks of this one are gone.
+///
+/// ```
+/// use enclava_keys::engine::Sqlite;
+/// use enclava_keys::{Gate, KeySpec, Usage};
+///
+/// let directory = tempfile::tempdir()?;
+/// let url = format!("sqlite:///{}/enclava.db", directory.path().display());
+/// let gate = Gate::open(&url)?;
+/// let made = gate.create_key(&KeySpec::new("Production App").daily_spend_limit("50.00"))?;
+/// gate.record(made.key.id(), Usage::new("0.031".parse()?, 1234), None)?;
+/// drop(gate);
+///
+/// let gate = Gate::open(&url)?; // after a restart
+/// assert_eq!(gate.usage(made.key.id())?.daily_spend.used.to_string(), "$0.031");
+/// assert_eq!(gate.history(made.key.id(), 30)?[0].usage.tokens, 1234);
+///
+/// let database = Sqlite::open(&url)?;
+/// database.backup(directory.path().join("copy.db"))?; // of one moment, while calls go on
+/// assert!(database.doctor()?.faults.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Sqlite(Arc<Database>);
 

@@ -174,7 +174,7 @@ impl Account {
         let (meter, start) = (change.meter, change.window.start);
         let owner = &self.owner;
         self.begins_a_day |= meter == Meter::DailySpend && self.meters.get(meter, start).is_none();
-        if !self.meters.open(meter, start, |start| holds::pins(connection, owner, start))? {
+        if !self.meters.open(meter, start, |start| holds::pins(connection, owner, meter, start))? {
             // What was used in a window that was let go is not known, and a window must not start from zero twice.
             return Err(Fault::told("the clock stepped back to a window that is no longer kept"));
         }

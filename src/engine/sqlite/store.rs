@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::connection::Database;
 use super::fault::Fault;
 use super::file::Identity;
+use super::load;
 use crate::engine::per_process::PerProcess;
 use crate::id::KeyId;
-use crate::key::Key;
+use crate::key::{InvalidRecord, Key};
 use crate::store::{Changes, News, Store, StoreError};
 
 /// How many removals are remembered one by one; a gate further behind is given everything.
@@ -53,13 +54,13 @@ impl Store for SqliteStore {
     fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
         let replaced = self.was_replaced().map_err(|fault| self.told(&fault))?;
         let since = since.filter(|_| !replaced).and_then(|since| i64::try_from(since).ok());
-        let news = self.database.read(|connection| news(connection, since));
+        let news = self.database.read_records(|connection| news(connection, since));
         let (generation, records) = news.map_err(|fault| self.told(&fault))?;
         let generation = u64::try_from(generation).unwrap_or_default();
         let changes = match records {
             Records::Same => Changes::None,
-            Records::Some(put, gone) => Changes::Some(parse(put)?, gone),
-            Records::All(records) => Changes::All(parse(records)?),
+            Records::Some(put, gone) => Changes::Some(load::parse(put)?, gone),
+            Records::All(keys) => Changes::All(keys?),
         };
         Ok(News { generation, changes })
     }
@@ -82,7 +83,7 @@ impl Store for SqliteStore {
 enum Records {
     Same,
     Some(Vec<String>, Vec<KeyId>),
-    All(Vec<String>),
+    All(Result<Vec<Arc<Key>>, InvalidRecord>),
 }
 
 fn news(connection: &Connection, since: Option<i64>) -> Result<(i64, Records), Fault> {
@@ -101,13 +102,9 @@ fn news(connection: &Connection, since: Option<i64>) -> Result<(i64, Records), F
             let gone = texts("SELECT id FROM removed_keys WHERE generation > ?1", since)?;
             Records::Some(put, gone.iter().filter_map(|id| id.parse().ok()).collect())
         }
-        _ => Records::All(texts("SELECT record FROM keys WHERE generation > ?1", -1)?),
+        _ => Records::All(load::every_key(connection)?),
     };
     Ok((generation, records))
-}
-
-fn parse(records: Vec<String>) -> Result<Vec<Arc<Key>>, StoreError> {
-    records.into_iter().map(|record| Ok(Arc::new(Key::from_record_json(record)?))).collect()
 }
 
 // The conflict, if the record or one of its secrets is not free.

@@ -1,0 +1,196 @@
+//! "This meter crossed its threshold in this window", told exactly once.
+
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+
+use enclava_keys::Alert;
+use enclava_keys::budget::{Amount, Meter};
+
+use crate::fault::Fault;
+use crate::gate::enclava_gate;
+use crate::guard::{guard, or};
+use crate::handle::{Slot, given};
+use crate::money::enclava_usage;
+use crate::sized::{self, Growable};
+use crate::status::enclava_status;
+use crate::text::Buffer;
+use crate::time::enclava_time;
+
+/// One limit that is being counted.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum enclava_meter {
+    /// US dollars in a day.
+    DailySpend = 1,
+    /// US dollars in a calendar month.
+    MonthlySpend = 2,
+    /// LLM tokens in a day.
+    DailyTokens = 3,
+}
+
+impl enclava_meter {
+    /// The number of a meter; 0 for one that this header does not have.
+    pub(crate) fn number(meter: Meter) -> i32 {
+        match meter {
+            Meter::DailySpend => 1,
+            Meter::MonthlySpend => 2,
+            Meter::DailyTokens => 3,
+            _ => 0,
+        }
+    }
+}
+
+/// What one alert says. Make an empty one with enclava_alert_info_init().
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct enclava_alert_info {
+    /// sizeof(enclava_alert_info).
+    pub size: u32,
+    /// The enclava_meter that crossed its threshold.
+    pub meter: i32,
+    /// The threshold, in hundredths of a percent of the limit: 8000 for 80 %.
+    pub threshold: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// What is used: dollars or tokens, as the meter counts.
+    pub used: enclava_usage,
+    /// The limit, in the same unit.
+    pub limit: enclava_usage,
+    /// When the window began.
+    pub window_start: enclava_time,
+    /// When it ends, and the meter starts from zero.
+    pub resets_at: enclava_time,
+}
+
+// SAFETY: repr(C), its u32 of size first, no padding, integers only.
+unsafe impl Growable for enclava_alert_info {
+    const NAME: &'static str = "info";
+    const FIRST: usize = 80;
+}
+
+/// One alert.
+///
+/// Immutable: any threads may read it at once.
+#[derive(Debug)]
+pub struct enclava_alert(pub(crate) Alert);
+
+/// What an alert says, but for its texts.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_alert_read(
+    alert: Option<&enclava_alert>,
+    info: *mut enclava_alert_info,
+) -> enclava_status {
+    guard(|| {
+        let alert = &given(alert, "alert")?.0;
+        let told = enclava_alert_info {
+            size: 0,
+            meter: enclava_meter::number(alert.meter),
+            threshold: alert.threshold.basis_points().into(),
+            reserved: 0,
+            used: counted(alert.used),
+            limit: counted(alert.limit),
+            window_start: alert.window_start.as_micros(),
+            resets_at: alert.resets_at.as_micros(),
+        };
+        sized::write(info, &told)
+    })
+}
+
+/// The id of the key whose meter it is.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_alert_key_id(
+    alert: Option<&enclava_alert>,
+    buffer: *mut c_char,
+    capacity: usize,
+    len: Option<&mut MaybeUninit<usize>>,
+) -> enclava_status {
+    guard(|| Buffer::new(buffer, capacity, len).write(&given(alert, "alert")?.0.key_id.to_string()))
+}
+
+/// The name of that key.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_alert_key_name(
+    alert: Option<&enclava_alert>,
+    buffer: *mut c_char,
+    capacity: usize,
+    len: Option<&mut MaybeUninit<usize>>,
+) -> enclava_status {
+    guard(|| Buffer::new(buffer, capacity, len).write(&given(alert, "alert")?.0.key_name))
+}
+
+/// Calls `callback` with every alert from now on; a second one replaces the first. The alert belongs to the library and
+/// lives until the callback returns.
+///
+/// The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
+/// request. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
+/// gate has been freed.
+///
+/// Callable from any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_gate_on_alert(
+    gate: Option<&enclava_gate>,
+    callback: Option<extern "C" fn(alert: *const enclava_alert, userdata: *mut c_void)>,
+    userdata: *mut c_void,
+) -> enclava_status {
+    guard(|| {
+        let gate = given(gate, "gate")?;
+        let callback = given(callback, "callback")?;
+        let userdata = Userdata(userdata);
+        gate.0.on_alert(move |alert| {
+            let told = enclava_alert(alert.clone());
+            callback(&raw const told, userdata.get());
+        });
+        Ok(())
+    })
+}
+
+/// Takes the oldest alert that nobody took yet; the last 1024 are kept. Free it with enclava_alert_free().
+///
+/// Callable from any thread.
+/// @return ENCLAVA_STATUS_NOT_FOUND if there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_gate_take_alert(
+    gate: Option<&enclava_gate>,
+    alert: Option<&mut MaybeUninit<*mut enclava_alert>>,
+) -> enclava_status {
+    guard(|| {
+        let alert = Slot::required(alert, "alert")?;
+        let taken = given(gate, "gate")?.0.take_alerts(1).pop();
+        alert.fill(enclava_alert(taken.ok_or(Fault::NotFound("alert"))?));
+        Ok(())
+    })
+}
+
+/// Frees an alert that was taken. NULL is nothing to free.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_alert_free(alert: Option<Box<enclava_alert>>) {
+    or((), || drop(alert));
+}
+
+/// An amount in the unit of its meter.
+pub(crate) fn counted(amount: Amount) -> enclava_usage {
+    match amount {
+        Amount::Spend(money) => enclava_usage { cost: money.into(), tokens: 0 },
+        Amount::Tokens(tokens) => enclava_usage { tokens, ..enclava_usage::ZERO },
+    }
+}
+
+/// A caller's pointer that goes along with a callback and is never followed here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Userdata(*mut c_void);
+
+// SAFETY: the pointer is handed back as it came; the caller, who gives it together with a callback that the header says
+// is called from other threads, answers for what is behind it.
+unsafe impl Send for Userdata {}
+// SAFETY: as above.
+unsafe impl Sync for Userdata {}
+
+impl Userdata {
+    pub(crate) fn new(pointer: *mut c_void) -> Self {
+        Self(pointer)
+    }
+
+    pub(crate) fn get(&self) -> *mut c_void {
+        self.0
+    }
+}

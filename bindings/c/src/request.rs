@@ -1,0 +1,72 @@
+//! What a gateway asks of the gate.
+
+use std::time::Duration;
+
+use enclava_keys::Request;
+
+use crate::fault::Fault;
+use crate::money::enclava_usage;
+use crate::sized::Growable;
+use crate::text::enclava_str;
+
+/// One call to be authorized. Make an empty one with enclava_request_init(): every field that is zero is not stated.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct enclava_request {
+    /// sizeof(enclava_request).
+    pub size: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The bearer key as it came.
+    pub secret: enclava_str,
+    /// The model that is asked for, exactly as the client spelled it.
+    pub model: enclava_str,
+    /// What the call is for.
+    pub purpose: enclava_str,
+    /// The path that was routed, such as "/v1/chat/completions", with or without a method before it.
+    pub endpoint: enclava_str,
+    /// The client's address as text; see enclava_client_ip() for one behind proxies.
+    pub ip: enclava_str,
+    /// The gateway's own name for this request, scoped to the key, 1 to 256 bytes. While the call is in flight the same
+    /// request finds the same hold. Never take it from the client.
+    pub request_id: enclava_str,
+    /// The most that the call is expected to take.
+    pub estimate: enclava_usage,
+    /// How many milliseconds to sit out a denial that calls in flight alone are the cause of. 0 never blocks for that.
+    pub wait_milliseconds: u64,
+}
+
+// SAFETY: repr(C), its u32 of size first, no padding; integers and raw pointers, of which any bytes are a value.
+unsafe impl Growable for enclava_request {
+    const NAME: &'static str = "request";
+    const FIRST: usize = 136;
+}
+
+impl enclava_request {
+    /// The request as the core takes it.
+    #[inline]
+    pub(crate) fn read(&self) -> Result<Request<'_>, Fault> {
+        if self.reserved != 0 {
+            return Err(Fault::value("reserved", "must be zero"));
+        }
+        let estimate = self.estimate.read()?;
+        let mut request = Request::new(self.secret.bytes("secret")?)
+            .ip(self.ip.stated("ip")?)
+            .cost(estimate.cost)
+            .tokens(estimate.tokens)
+            .wait(Duration::from_millis(self.wait_milliseconds));
+        if let Some(model) = self.model.stated("model")? {
+            request = request.model(model);
+        }
+        if let Some(purpose) = self.purpose.stated("purpose")? {
+            request = request.purpose(purpose);
+        }
+        if let Some(endpoint) = self.endpoint.stated("endpoint")? {
+            request = request.endpoint(endpoint);
+        }
+        if let Some(id) = self.request_id.stated("request_id")? {
+            request = request.request_id(id);
+        }
+        Ok(request)
+    }
+}

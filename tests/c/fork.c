@@ -1,0 +1,59 @@
+/* A child of fork() uses the gate and leaves the parent's permits alone; it cannot use the parent's queue. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static void nothing(void *job) { (void)job; }
+
+int main(void) {
+  desk desk = desk_open(NULL, "{\"name\": \"k\", \"daily_spend_limit\": 10}");
+  enclava_permit *permit = admit(&desk, "3", 1), *other;
+  enclava_queue *queue;
+  char id[ENCLAVA_PERMIT_ID_TEXT], again[ENCLAVA_PERMIT_ID_TEXT];
+  int status;
+  pid_t child;
+  OK(enclava_permit_dispatched(permit));
+  OK(enclava_permit_id(permit, id, sizeof id, NULL));
+
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    /* Budgets in memory are this process's own from now on, with what was held when it began. */
+    enclava_permit_free(permit);
+    CHECK(spent(&desk).usd == 0);
+    other = admit(&desk, "7", 1);
+    OK(enclava_permit_id(other, again, sizeof again, NULL));
+    CHECK(strcmp(id, again) != 0);
+    OK(enclava_permit_settle(other, usage("7", 1), NULL, NULL));
+    enclava_permit_free(other);
+    desk_close(&desk);
+    _exit(0);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK(spent(&desk).usd == 0);
+
+  OK(enclava_queue_open(1, 4, &queue));
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    void *job;
+    CHECK(enclava_queue_submit(queue, nothing, NULL) == ENCLAVA_STATUS_CONFLICT);
+    CHECK(enclava_queue_take(queue, &job) == ENCLAVA_STATUS_CONFLICT);
+    enclava_queue_free(queue);
+    /* What the threads held that did not come along is nobody's here: go on as another program, and not before a checker. */
+    execlp("true", "true", (char *)NULL);
+    _exit(1);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  enclava_queue_free(queue);
+
+  OK(enclava_permit_settle(permit, usage("3", 1), NULL, NULL));
+  CHECK(spent(&desk).usd == 3);
+  enclava_permit_free(permit);
+  desk_close(&desk);
+  return 0;
+}

@@ -1,0 +1,116 @@
+// The C++ header with results instead of exceptions: what moves, what is freed, and what cannot be overlooked.
+
+#include <poll.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <enclava.hpp>
+#include <type_traits>
+
+#define CHECK(what)                                                       \
+  do {                                                                    \
+    if (!(what)) {                                                        \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);     \
+      std::exit(1);                                                       \
+    }                                                                     \
+  } while (0)
+
+using enclava::Denial;
+using enclava::Gate;
+using enclava::Permit;
+using enclava::Request;
+
+static_assert(!std::is_copy_constructible_v<Permit> && std::is_nothrow_move_constructible_v<Permit>);
+static_assert(!std::is_copy_constructible_v<enclava::Secret> && std::is_move_assignable_v<enclava::Secret>);
+static_assert(sizeof(Permit) == sizeof(void *) && sizeof(enclava::Key) == sizeof(void *));
+
+static enclava::Usage usage(const char *cost, std::uint64_t tokens) { return {*enclava::money(cost), tokens}; }
+
+static void one_call(const Gate &gate, const enclava::NewKey &made) {
+  Request request;
+  request.secret = made.secret.reveal();
+  request.model = "gpt-4";
+  request.estimate = usage("1", 10);
+  auto admitted = gate.authorize(request);
+  CHECK(admitted);
+  Permit permit = std::move(admitted).value();
+  CHECK(permit.model() == "gpt-4");
+  CHECK(permit.dispatched() == ENCLAVA_STATUS_OK);
+  Permit moved = std::move(permit);
+  CHECK(permit.dispatched() == ENCLAVA_STATUS_NULL_ARGUMENT);
+  CHECK(permit.id().empty());
+  CHECK(permit.settle(usage("1", 1)).error().status() == ENCLAVA_STATUS_NULL_ARGUMENT);
+  auto settled = moved.settle(usage("8", 1));
+  CHECK(settled && enclava::to_string(settled->usage().cost) == "8.00");
+  CHECK(settled->alerts().size() == 1 && settled->alerts()[0].info.meter == ENCLAVA_METER_DAILY_SPEND);
+  CHECK(settled->alerts()[0].key_id == made.key.id());
+  auto again = moved.settle(usage("8", 1));
+  CHECK(!again && again.error().status() == ENCLAVA_STATUS_ALREADY_SETTLED && again.error().first()->cost.usd == 8);
+
+  request.model = "o1";
+  auto denied = gate.authorize(request);
+  CHECK(!denied);
+  Denial denial = std::move(denied).error();
+  CHECK(denial.status() == 403 && denial.reason() == ENCLAVA_REASON_MODEL_NOT_ALLOWED);
+  CHECK(denial.headers().size() == 2 && denial.headers()[0].second == "application/json");
+  CHECK(denial.body().find("Model not allowed") != std::string::npos && denial.cause().empty());
+  auto decision = gate.check(request);
+  CHECK(decision && !*decision);
+  CHECK(decision->explain().find("FAIL") != std::string::npos);
+}
+
+static void keys(Gate &gate, const enclava::NewKey &made) {
+  const std::string id = made.key.id();
+  CHECK(gate.keys()->size() == 1 && gate.keys()->front() == id);
+  CHECK(gate.allowed_models(made.secret.reveal(), {"o1", "gpt-4"})->at(0) == "gpt-4");
+  CHECK(gate.update_key(id, R"({"daily_spend_limit": 99})").error().status() == ENCLAVA_STATUS_CONFLICT);
+  CHECK(gate.update_key(id, R"({"daily_spend_limit": 99})", made.key.revision(), ENCLAVA_UPDATE_WIDEN));
+  auto bad = gate.create_key(R"({"nmae": "x"})");
+  CHECK(!bad && bad.error().faults().find("/nmae") != std::string::npos && !bad.error().message().empty());
+  auto rotated = gate.rotate_key(id, std::chrono::seconds(60));
+  CHECK(rotated && gate.verify(rotated->secret.reveal()) && gate.verify(made.secret.reveal()));
+  CHECK(gate.disable_key(id) && !gate.verify(made.secret.reveal()) && gate.enable_key(id));
+  CHECK(gate.take_event().value().find("key_created") != std::string::npos);
+  CHECK(gate.take_alert().has_value() && !gate.take_alert().has_value());
+  CHECK(gate.record(id, usage("0.5", 0), "r1") && !gate.record(id, usage("0.5", 0), "r1"));
+  CHECK(gate.usage(id)->daily_spend.used.cost.pico == 500000000000);
+  CHECK(gate.refresh() && gate.flush() && gate.stats().find("\"settled\":1") != std::string::npos);
+}
+
+static void off_the_loop(const Gate &gate, const enclava::NewKey &made) {
+  auto opened = enclava::Queue::open(2, 8);
+  CHECK(opened);
+  enclava::Queue queue = std::move(opened).value();
+  int done = 0;
+  for (int i = 0; i < 8; i++) {
+    auto verified = std::make_shared<bool>(false);
+    CHECK(queue.submit([&, verified] { *verified = bool(gate.verify(made.secret.reveal())); },
+                       [&done, verified] { done += *verified; }) == ENCLAVA_STATUS_OK);
+  }
+  CHECK(queue.submit([] {}, [] {}) == ENCLAVA_STATUS_BUSY);
+  while (done < 8) {
+    pollfd ready = {queue.descriptor(), POLLIN, 0};
+    CHECK(poll(&ready, 1, -1) == 1);
+    queue.run_done();
+  }
+  CHECK(queue.submit([] {}, [] { std::abort(); }) == ENCLAVA_STATUS_OK);
+}
+
+int main() {
+  CHECK(enclava::money("-1").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
+  CHECK(!Gate::open("nonsense:"));
+  auto opened = Gate::open("memory:");
+  CHECK(opened);
+  Gate gate = std::move(opened).value();
+  int told = 0;
+  CHECK(gate.on_alert([&](const enclava::Alert &alert) { told += !alert.key_name.empty(); }) == ENCLAVA_STATUS_OK);
+  auto made = gate.create_key(
+      R"({"name": "Production App", "allowed_models": ["gpt-4"], "daily_spend_limit": 10, "alert_threshold": 0.8})");
+  CHECK(made);
+  one_call(gate, *made);
+  CHECK(gate.flush() && told == 1);
+  keys(gate, *made);
+  off_the_loop(gate, *made);
+  CHECK(gate.delete_key(made->key.id()));
+  return 0;
+}
