@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from enclava_keys import Balances, Gate, ManualClock, PriceBook
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from dict_ledger import DictLedger
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -44,6 +48,9 @@ ANSWER = json.dumps({"choices": [{"message": {"content": "It works."}}], "usage"
 TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"It works."}}],"usage":null}\n\n'
 TELLS_USAGE = b'data: {"choices":[],"usage":' + json.dumps(USAGE).encode() + b"}\n\n"
 DONE = b"data: [DONE]\n\n"
+COST = Decimal("0.00048")
+WHOLE = json.dumps(REQUEST).encode()
+STREAMED = json.dumps({**REQUEST, "stream": True}).encode()
 STREAM = [TEXT, TELLS_USAGE, DONE]
 
 
@@ -146,3 +153,29 @@ def answering(
 
 def streaming(*pieces: bytes) -> Handler:
     return answering(*pieces, kind="text/event-stream; charset=utf-8")
+
+
+class Bench:
+    """A gate with one key, over a ledger that blocks or one that does not."""
+
+    def __init__(self, ledger: DictLedger | None) -> None:
+        clock = ManualClock("2026-11-23T12:00:00Z")
+        self.gate = Gate.open("memory:", clock=clock, prices=PriceBook.from_toml(PRICES), ledger=ledger)
+        made = self.gate.create_key("App", daily_spend_limit=50)
+        self.secret = made.secret.reveal()
+        self.key_id = made.key.id
+        permit = self.gate.authorize_request(self.secret, REQUEST)
+        self.estimate = permit.estimate.cost
+        permit.release()
+
+    @property
+    def balances(self) -> Balances:
+        return self.gate.usage(self.key_id)
+
+    @property
+    def used(self) -> Decimal:
+        """What was charged, when nothing is held any more."""
+        spend = self.balances.daily_spend
+        assert spend.held == 0, "a hold did not end"
+        assert self.gate.stats().dropped == 0, "a permit was left to itself"
+        return spend.used

@@ -13,12 +13,15 @@ import pytest
 from asgi_driver import (
     ANSWER,
     CHAT,
+    COST,
     DONE,
-    PRICES,
     REQUEST,
+    STREAMED,
     TELLS_USAGE,
     TEXT,
+    WHOLE,
     Answer,
+    Bench,
     answering,
     coming,
     post,
@@ -27,43 +30,10 @@ from asgi_driver import (
 )
 from dict_ledger import DictLedger
 
-from enclava_keys import Balances, Gate, ManualClock, PriceBook
-from enclava_keys.asgi import KeyMiddleware, tap
+from enclava_keys.asgi import KeyMiddleware
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
-
-    from enclava_keys.ledger import Outcome, Step
-
-COST = Decimal("0.00048")
-WHOLE = json.dumps(REQUEST).encode()
-STREAMED = json.dumps({**REQUEST, "stream": True}).encode()
-
-
-class Bench:
-    """A gate with one key, over a ledger that blocks or one that does not."""
-
-    def __init__(self, ledger: DictLedger | None) -> None:
-        clock = ManualClock("2026-11-23T12:00:00Z")
-        self.gate = Gate.open("memory:", clock=clock, prices=PriceBook.from_toml(PRICES), ledger=ledger)
-        made = self.gate.create_key("App", daily_spend_limit=50)
-        self.secret = made.secret.reveal()
-        self.key_id = made.key.id
-        permit = self.gate.authorize_request(self.secret, REQUEST)
-        self.estimate = permit.estimate.cost
-        permit.release()
-
-    @property
-    def balances(self) -> Balances:
-        return self.gate.usage(self.key_id)
-
-    @property
-    def used(self) -> Decimal:
-        """What was charged, when nothing is held any more."""
-        spend = self.balances.daily_spend
-        assert spend.held == 0, "a hold did not end"
-        assert self.gate.stats().dropped == 0, "a permit was left to itself"
-        return spend.used
 
 
 @pytest.fixture(params=["at once", "blocking"])
@@ -302,76 +272,6 @@ def test_embeddings_are_settled(bench: Bench) -> None:
     assert bench.used == Decimal("0.00002")
 
 
-class Flickering(DictLedger):
-    """A ledger that does not answer the next so many steps."""
-
-    misses = 0
-
-    def apply(self, step: Step, /) -> Outcome:
-        if self.misses:
-            self.misses -= 1
-            raise ConnectionError
-        return super().apply(step)
-
-
-def flickers(
-    monkeypatch: pytest.MonkeyPatch, misses: int, body: bytes, pieces: list[bytes], kind: str
-) -> tuple[Bench, Decimal]:
-    """Make a call whose ledger misses so many steps at its end; what was charged when all had been tried."""
-    monkeypatch.setattr(tap, "_PAUSES", (0.01, 0.01, 0.01))
-    ledger = Flickering()
-    bench = Bench(ledger)
-
-    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
-        ledger.misses = misses
-        await answering(*pieces, kind=kind)(scope, receive, send)
-
-    async def story() -> None:
-        answer = Answer()
-        await KeyMiddleware(breaks, bench.gate)(scope(CHAT, bench.secret), coming([body]), answer.take)
-        assert (answer.status, answer.body, answer.complete) == (200, b"".join(pieces), True)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others)
-
-    asyncio.run(story())
-    return bench, bench.balances.daily_spend.used
-
-
-@pytest.mark.parametrize("misses", [1, 2, 3])
-def test_a_settlement_that_the_ledger_missed_is_made_later(
-    monkeypatch: pytest.MonkeyPatch, misses: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    bench, used = flickers(monkeypatch, misses, WHOLE, [ANSWER], "application/json")
-    assert used == COST
-    assert bench.balances.daily_spend.held == 0
-    bench, used = flickers(monkeypatch, misses, STREAMED, [TEXT, DONE], "text/event-stream")
-    assert COST < used < bench.estimate
-    assert "was not settled" not in caplog.text
-
-
-def test_a_ledger_that_stays_away_leaves_the_answer_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    bench, used = flickers(monkeypatch, 1000, WHOLE, [ANSWER], "application/json")
-    assert used == 0
-    assert bench.balances.daily_spend.held == bench.estimate, "until its hold lapses"
-    assert "was not settled" in caplog.text
-    assert bench.secret not in caplog.text
-
-
-def test_a_call_that_nobody_settled_is_charged_its_estimate() -> None:
-    ledger = Flickering()
-    bench = Bench(ledger)
-
-    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
-        ledger.misses = 1
-        await answering(ANSWER)(scope, receive, send)
-
-    # The process ends before the settlement is tried again.
-    assert asyncio.run(post(KeyMiddleware(breaks, bench.gate), bench.secret)).body == ANSWER
-    assert bench.balances.daily_spend.used == bench.estimate
-
-
 def test_who_has_an_answer_finds_it_charged(bench: Bench) -> None:
     async def finds(message: Message) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -381,30 +281,3 @@ def test_who_has_an_answer_finds_it_charged(bench: Bench) -> None:
     for app, body in [(answering(ANSWER), WHOLE), (streaming(TEXT, TELLS_USAGE, DONE), STREAMED)]:
         asyncio.run(KeyMiddleware(app, bench.gate)(scope(CHAT, bench.secret), coming([body]), finds))
     assert seen == [COST, 2 * COST]
-
-
-def test_a_slow_ledger_does_not_keep_an_answer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Slow(DictLedger):
-        def apply(self, step: Step, /) -> Outcome:
-            if step.becomes.phase == "settled":
-                assert sent.wait(60)
-            return super().apply(step)
-
-    async def take(message: Message) -> None:
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            sent.set()
-
-    monkeypatch.setattr(tap, "_LONGEST_DELAY", 0.01)
-    sent = threading.Event()
-    bench = Bench(Slow())
-    app = KeyMiddleware(answering(ANSWER), bench.gate)
-    asyncio.run(app(scope(CHAT, bench.secret), coming([WHOLE]), take))
-    assert bench.used == COST
-
-
-def test_no_answer_of_the_ledger_is_no_call() -> None:
-    ledger = DictLedger()
-    bench = Bench(ledger)
-    ledger.silent = True
-    denied = asyncio.run(post(KeyMiddleware(answering(ANSWER), bench.gate), bench.secret))
-    assert (denied.status, denied.json()["error"]["code"]) == (503, "ledger_unavailable")
