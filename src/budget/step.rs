@@ -185,7 +185,7 @@ pub enum Outcome {
 
 impl Moved {
     /// Before any step.
-    pub const NONE: Self = Self { row: Row { used: 0, held: 0, marks: Marks::NONE }, told: false };
+    pub const NONE: Self = Self { row: Row::NONE, told: false };
 }
 
 impl Change {
@@ -213,6 +213,9 @@ impl Change {
 }
 
 impl Row {
+    /// Never written.
+    pub const NONE: Self = Self { used: 0, held: 0, marks: Marks::NONE };
+
     // Marks the threshold; false if it was told before.
     #[cold]
     fn tell(&mut self, threshold: Threshold) -> bool {

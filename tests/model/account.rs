@@ -97,16 +97,14 @@ impl Account {
         Meter::ALL.into_iter().all(|meter| self.open_one(meter, windows.of(meter).start))
     }
 
-    /// The windows as they are, for a ledger that writes nothing of a step which is refused, not even that its windows
-    /// were looked for.
-    pub(crate) fn unopened(&self) -> Option<Unopened> {
-        self.sweeps.map(|_| (self.windows.clone(), self.let_go.clone()))
+    /// The windows as they are: of a step which is refused a ledger writes nothing, not even that its windows were looked
+    /// for.
+    pub(crate) fn unopened(&self) -> Unopened {
+        (self.windows.clone(), self.let_go.clone())
     }
 
-    pub(crate) fn put_back(&mut self, unopened: Option<Unopened>) {
-        if let Some((windows, let_go)) = unopened {
-            (self.windows, self.let_go) = (windows, let_go);
-        }
+    pub(crate) fn put_back(&mut self, unopened: Unopened) {
+        (self.windows, self.let_go) = unopened;
     }
 
     fn open_one(&mut self, meter: Meter, start: Timestamp) -> bool {

@@ -1,8 +1,12 @@
 //! The database as a file: made whole or not at all, ours alone, and on a disk of this host.
 
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::path::{Path, PathBuf};
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tempfile::TempPath;
 
 use super::fault::Fault;
 
@@ -73,11 +77,7 @@ pub(super) fn exists(path: &Path) -> Result<bool, Fault> {
 pub(super) fn make(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Fault>) -> Result<Made, Fault> {
     let directory = directory_of(path);
     let fault = |error: std::io::Error| Fault::io(path, &error);
-    // Readable and writable by its owner alone.
-    let file =
-        tempfile::Builder::new().prefix(".enclava-").suffix(".new").tempfile_in(&directory).map_err(fault)?;
-    // Closed before SQLite opens it: a second descriptor, when closed, would take SQLite's locks along.
-    let unnamed = file.into_temp_path();
+    let unnamed = empty_file(&directory).map_err(fault)?;
     fill(&unnamed)?;
     File::open(&unnamed).and_then(|file| file.sync_all()).map_err(fault)?;
     match unnamed.persist_noclobber(path) {
@@ -88,6 +88,21 @@ pub(super) fn make(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Fault>) -
     #[cfg(unix)]
     File::open(&directory).and_then(|directory| directory.sync_all()).map_err(fault)?;
     Ok(Made::New)
+}
+
+// A file that is removed again unless it is given a name, closed before SQLite opens it: a second descriptor, when
+// closed, would take SQLite's locks along. Its name is drawn here: tempfile's own drawing leaves behind what leak checkers
+// report to C programs.
+fn empty_file(directory: &Path) -> std::io::Result<TempPath> {
+    let number = SysRng.try_next_u64().map_err(std::io::Error::other)?;
+    let path = directory.join(format!(".enclava-{number:016x}.new"));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    // Its owner's alone.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path)?;
+    TempPath::try_from_path(path)
 }
 
 /// What is wrong with who may use the file.

@@ -97,7 +97,7 @@ impl Account {
     }
 
     pub(super) fn row(&self, meter: Meter, start: Timestamp) -> Row {
-        self.rows.get(meter, start).unwrap_or_default()
+        self.rows.get(meter, start).copied().unwrap_or_default()
     }
 
     pub(super) fn hold(&self, id: HoldId) -> Option<Hold> {
@@ -119,16 +119,12 @@ impl Account {
         self.leaving && self.holds.live() == 0
     }
 
-    // Whether the rows of one party admit the step. Those of new windows are made.
+    // Whether the rows of one party admit the step. Changes nothing: a row of a new window is made when it is moved.
     #[inline]
-    fn has_room(&mut self, step: &Step<'_>, owner: u8, party: &Party<'_>) -> Result<bool, LedgerError> {
+    fn has_room(&self, step: &Step<'_>, owner: u8, party: &Party<'_>) -> Result<bool, LedgerError> {
         // Meter by meter, each known: a loop would find out anew which it is.
-        let mut admits = |meter: Meter| {
-            let start = party.windows.of(meter).start;
-            if !self.rows.is_latest(meter, start) {
-                self.open_another(meter, start)?;
-            }
-            let row = self.rows.get_mut(meter, start).ok_or_else(no_row)?;
+        let admits = |meter: Meter| {
+            let row = self.rows.standing(meter, party.windows.of(meter).start).ok_or_else(gone)?;
             Ok(!step.asks || step.change(owner, party, meter).is_admitted(row))
         };
         let [first, second, third] = Meter::ALL;
@@ -146,12 +142,16 @@ impl Account {
         rows: &mut [Moved],
     ) -> Result<(), LedgerError> {
         let mut moved = |meter: Meter| {
-            let row = self.rows.get_mut(meter, party.windows.of(meter).start).ok_or_else(no_row)?;
-            Ok(if fits {
-                step.change(owner, party, meter).carry_out(row)
-            } else {
-                Moved { row: *row, told: false }
-            })
+            let start = party.windows.of(meter).start;
+            if !fits {
+                let row = *self.rows.standing(meter, start).ok_or_else(gone)?;
+                return Ok(Moved { row, told: false });
+            }
+            if !self.rows.is_latest(meter, start) {
+                self.open_another(meter, start)?;
+            }
+            let row = self.rows.get_mut(meter, start).ok_or_else(gone)?;
+            Ok(step.change(owner, party, meter).carry_out(row))
         };
         let [first, second, third] = Meter::ALL;
         if let [a, b, c] = rows {
@@ -165,9 +165,7 @@ impl Account {
         let holds = &self.holds;
         let pinned =
             |meter: Meter, start| holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start);
-        // What was used in a forgotten window is not known, and a window must not start from zero twice.
-        let forgotten = || LedgerError::new("the clock stepped back to a window that is no longer kept");
-        if self.rows.open(meter, start, &pinned) { Ok(()) } else { Err(forgotten()) }
+        if self.rows.open(meter, start, &pinned) { Ok(()) } else { Err(gone()) }
     }
 }
 
@@ -176,9 +174,10 @@ fn no_owner() -> LedgerError {
     LedgerError::new("a change without an owner")
 }
 
+// What was used in a forgotten window is not known, and a window must not start from zero twice.
 #[cold]
-fn no_row() -> LedgerError {
-    LedgerError::new("a row that is not there")
+fn gone() -> LedgerError {
+    LedgerError::new("the clock stepped back to a window that is no longer kept")
 }
 
 impl Phase {

@@ -31,12 +31,26 @@ impl Rows {
         self.latest(meter).start == start
     }
 
-    pub(super) fn get(&self, meter: Meter, start: Timestamp) -> Option<Row> {
+    pub(super) fn get(&self, meter: Meter, start: Timestamp) -> Option<&Row> {
         if self.is_latest(meter, start) {
-            return Some(self.latest(meter).row);
+            return Some(&self.latest(meter).row);
         }
         let mut earlier = self.earlier.iter().flat_map(|earlier| &earlier.rows);
-        earlier.find(|(of, kept)| *of == meter && kept.start == start).map(|(_, kept)| kept.row)
+        earlier.find(|(of, kept)| *of == meter && kept.start == start).map(|(_, kept)| &kept.row)
+    }
+
+    /// The row as [`Rows::open`] would find or make it; `None` where that would refuse.
+    #[inline]
+    pub(super) fn standing(&self, meter: Meter, start: Timestamp) -> Option<&Row> {
+        if self.is_latest(meter, start) { Some(&self.latest(meter).row) } else { self.another(meter, start) }
+    }
+
+    #[cold]
+    fn another(&self, meter: Meter, start: Timestamp) -> Option<&Row> {
+        static NEW: Row = Row::NONE;
+        let is_forgotten = |earlier: &Earlier| earlier.is_forgotten(meter, start);
+        let is_new = start > self.latest(meter).start || !self.earlier.as_deref().is_some_and(is_forgotten);
+        self.get(meter, start).or(is_new.then_some(&NEW))
     }
 
     #[inline]
@@ -109,7 +123,7 @@ impl Earlier {
         if self.get_mut(meter, start).is_some() {
             return true;
         }
-        if self.forgotten_of(meter).is_some_and(|forgotten| start <= forgotten) {
+        if self.is_forgotten(meter, start) {
             return false;
         }
         self.rows.push((meter, Kept { start, row: Row::default() }));
@@ -119,6 +133,10 @@ impl Earlier {
     fn get_mut(&mut self, meter: Meter, start: Timestamp) -> Option<&mut Row> {
         let mut rows = self.rows.iter_mut();
         rows.find(|(of, kept)| *of == meter && kept.start == start).map(|(_, kept)| &mut kept.row)
+    }
+
+    fn is_forgotten(&self, meter: Meter, start: Timestamp) -> bool {
+        self.forgotten_of(meter).is_some_and(|forgotten| start <= forgotten)
     }
 
     fn forgotten_of(&self, meter: Meter) -> Option<Timestamp> {
