@@ -14,7 +14,7 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
-STEPS := format lint rust shuttle doctest doc python types
+STEPS := tools format lint rust shuttle doctest doc python types
 SOAKS := model shuttle crash c fuzz python installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
@@ -52,6 +52,10 @@ demo: examples ## the whole story of one key, through a gateway and the openai c
 
 test: ## every check: format, lints, Rust, interleavings, C, docs, Python, types
 	$(call each,test,$(STEPS))
+
+# Compilers, checkers and a browser, where this machine may install them.
+test-tools:
+	@tests/tools.sh
 
 test-format:
 	cargo fmt --all --check
