@@ -51,7 +51,10 @@ fn rewritten(data: &[u8], facts: &RequestFacts, kind: Option<RequestKind>) {
     let streams = facts.stream && matches!(facts.kind, RequestKind::Chat | RequestKind::Completion);
     let mut expected = facts.clone();
     expected.model = rewrite.model.map(str::to_owned);
-    expected.max_tokens = rewrite.max_tokens.filter(|_| facts.kind != RequestKind::Embedding);
+    // A limit that the client set lower stands.
+    let granted =
+        |asked: Option<u64>| rewrite.max_tokens.map(|most| asked.map_or(most, |asked| asked.min(most)));
+    expected.max_tokens = granted(facts.max_tokens).filter(|_| facts.kind != RequestKind::Embedding);
     expected.include_usage |= streams;
     expected.input = after.input;
     assert_eq!(after, expected);
