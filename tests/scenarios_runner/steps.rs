@@ -143,6 +143,32 @@ pub(super) enum Change {
     UpperCase,
 }
 
+impl Change {
+    /// The secret with this done to it.
+    pub(super) fn of(self, secret: &str) -> String {
+        let bytes = secret.as_bytes();
+        let (start, last) = secret.split_at(secret.len().saturating_sub(1));
+        let other = |byte: &u8| if *byte == b'0' { '1' } else { '0' };
+        match self {
+            Self::Cut => start.to_owned(),
+            Self::Extended => format!("{secret}0"),
+            Self::FirstHalf => secret.split_at(secret.len() / 2).0.to_owned(),
+            Self::LeadingSpace => format!(" {secret}"),
+            Self::Newline => format!("{secret}\n"),
+            Self::NoPrefix => secret.rsplit('_').next().unwrap_or_default().to_owned(),
+            Self::Nul => format!("{secret}\0"),
+            Self::OneBit => start.chars().chain(last.bytes().map(|byte| char::from(byte ^ 1))).collect(),
+            Self::SameStart => {
+                let (same, rest) = bytes.split_at(bytes.len().min(11));
+                same.iter().map(|byte| char::from(*byte)).chain(rest.iter().map(other)).collect()
+            }
+            Self::Space => format!("{secret} "),
+            Self::Tab => format!("{secret}\t"),
+            Self::UpperCase => secret.to_uppercase(),
+        }
+    }
+}
+
 /// What may fall silent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

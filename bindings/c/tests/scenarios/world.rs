@@ -14,7 +14,7 @@ use super::answer::{self, Failed, explained};
 use super::handles::{lent, place, taken, text};
 use super::rooms::{Made, Rooms};
 use super::schema::{Case, Lapsed, Opens, Options, Unavailable};
-use super::steps::{Change, Room, SecretText, Step};
+use super::steps::{Room, SecretText, Step};
 
 /// The name of the gate that a case begins with.
 const FIRST: &str = "first";
@@ -196,7 +196,7 @@ impl<'a> World<'a> {
             SecretText::Named(name) => named(name).cloned(),
             SecretText::Text(text) => Ok(text.text.clone()),
             SecretText::Repeated(repeated) => Ok(repeated.repeat.repeat(repeated.times)),
-            SecretText::Changed(changed) => named(&changed.of).map(|secret| change(secret, changed.change)),
+            SecretText::Changed(changed) => named(&changed.of).map(|secret| changed.change.of(secret)),
         }
     }
 
@@ -314,27 +314,4 @@ pub(super) fn amounts(cost: Option<&str>, tokens: Option<i64>) -> Result<enclava
     // SAFETY: written when it was made.
     let cost = unsafe { read.assume_init() };
     Ok(enclava_usage { cost, tokens: u64::try_from(tokens.unwrap_or(0)).map_err(Failed::argument)? })
-}
-
-fn change(secret: &str, change: Change) -> String {
-    let bytes = secret.as_bytes();
-    let (start, last) = secret.split_at(secret.len().saturating_sub(1));
-    let other = |byte: &u8| if *byte == b'0' { '1' } else { '0' };
-    match change {
-        Change::Cut => start.to_owned(),
-        Change::Extended => format!("{secret}0"),
-        Change::FirstHalf => secret.split_at(secret.len() / 2).0.to_owned(),
-        Change::LeadingSpace => format!(" {secret}"),
-        Change::Newline => format!("{secret}\n"),
-        Change::NoPrefix => secret.rsplit('_').next().unwrap_or_default().to_owned(),
-        Change::Nul => format!("{secret}\0"),
-        Change::OneBit => start.chars().chain(last.bytes().map(|byte| char::from(byte ^ 1))).collect(),
-        Change::SameStart => {
-            let (same, rest) = bytes.split_at(bytes.len().min(11));
-            same.iter().map(|byte| char::from(*byte)).chain(rest.iter().map(other)).collect()
-        }
-        Change::Space => format!("{secret} "),
-        Change::Tab => format!("{secret}\t"),
-        Change::UpperCase => secret.to_uppercase(),
-    }
 }
