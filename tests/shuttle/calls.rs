@@ -233,7 +233,7 @@ fn owners_in_opposite_orders_neither_deadlock_nor_pass_a_limit() {
                 let accounts =
                     owners.each_ref().map(|owner| Account { owner, limits: &limits, calendar: &calendar });
                 let mut hold = Hold::new(HoldId(id), 0);
-                match books.reserve(&accounts, &mut hold, tokens(3), now, &mut Vec::new()) {
+                match books.reserve(&accounts, &mut hold, tokens(3), None, now, &mut Vec::new()) {
                     Ok(_) => 1,
                     Err(NotReserved::Refused(refusal)) => {
                         assert_eq!((refusal.meter, refusal.held), (Meter::DailyTokens, 3));
