@@ -81,6 +81,6 @@ pub fn refusal(step: &Step<'_>, rows: &[Moved]) -> Option<Refusal> {
 /// is measured with, before it is reserved.
 pub fn fits(party: Party<'_>, rows: &[Row], usage: Usage) -> bool {
     let (parties, hold) = ([party], Hold::new(HoldId(0), 0));
-    let step = Step::reserve(&parties, &hold, usage, Timestamp::MAX, 1, u32::MAX);
+    let step = Step::reserve(&parties, &hold, usage, None, Timestamp::MAX, 1, u32::MAX);
     step.changes().zip(rows).all(|(change, row)| change.is_admitted(row))
 }

@@ -226,12 +226,13 @@ impl Row {
 }
 
 impl<'a> Step<'a> {
-    /// Makes `hold`, with `estimate` set aside for every party until it is closed or lapses.
+    /// Makes `hold` for a call of `model`, with `estimate` set aside for every party until it is closed or lapses.
     #[inline]
     pub fn reserve(
         parties: &'a [Party<'a>],
         hold: &'a Hold,
         estimate: Usage,
+        model: Option<&'a str>,
         expires_at: Timestamp,
         revision: u32,
         most_live: u32,
@@ -241,7 +242,7 @@ impl<'a> Step<'a> {
             parties,
             hold,
             becomes,
-            model: None,
+            model,
             spend: Delta { used: 0, held: estimate.cost.as_picos() },
             tokens: Delta { used: 0, held: estimate.tokens.into() },
             asks: true,
@@ -261,7 +262,7 @@ impl<'a> Step<'a> {
             cost: usage.cost.saturating_sub(before.usage.cost),
             tokens: usage.tokens.saturating_sub(before.usage.tokens),
         };
-        let step = Self::reserve(parties, hold, more, expires_at, revision, 0);
+        let step = Self::reserve(parties, hold, more, None, expires_at, revision, 0);
         Self { becomes: Standing { usage, ..step.becomes }, most_live: None, current: false, ..step }
     }
 
@@ -316,7 +317,8 @@ impl Step<'_> {
     }
 
     /// What changes on one meter of one party, number `owner`.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "six times in every call, each for a meter that is known there")]
     pub fn change(&self, owner: u8, party: &Party<'_>, meter: Meter) -> Change {
         let Delta { used, held } = match meter {
             Meter::DailySpend | Meter::MonthlySpend => self.spend,

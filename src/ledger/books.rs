@@ -76,8 +76,8 @@ impl Books {
             let mut rows = Rows::of(&parties);
             let expires_at = now.saturating_add(self.terms.lifetime);
             let revision = self.first_revision(hold);
-            let step = Step::reserve(&parties, hold, estimate, expires_at, revision, self.terms.most_live);
-            let step = Step { model, ..step };
+            let most = self.terms.most_live;
+            let step = Step::reserve(&parties, hold, estimate, model, expires_at, revision, most);
             match self.ledger.apply(&step, rows.all_mut())? {
                 Outcome::Taken { next_lapse, seat } => {
                     (hold.standing, hold.seat) = (step.becomes, seat);

@@ -35,9 +35,9 @@ pub(super) enum NotTaken {
 pub(super) fn apply(
     step: &Step<'_>,
     rows: &mut [Moved],
-    accounts: &mut [&mut Account],
+    home: &mut Account,
+    others: &mut [Account],
 ) -> Result<Taken, NotTaken> {
-    let home = accounts.first_mut().ok_or_else(no_owner)?;
     // A name that was drawn for a new hold is nobody else's: only a request's needs to be looked for.
     let drawn = step.expected() == 0 && step.hold.fingerprint == 0;
     let found = if drawn { None } else { home.holds.find(step.id(), step.hold.seat) };
@@ -48,25 +48,40 @@ pub(super) fn apply(
     if step.most_live.is_some_and(|most| home.holds.live() >= most) {
         return Err(NotTaken::Outcome(Outcome::Crowded));
     }
-
-    let mut fits = true;
-    for ((owner, party), account) in (0_u8..).zip(step.parties).zip(accounts.iter_mut()) {
-        fits &= account.has_room(step, owner, party)?;
-    }
-    let places = rows.chunks_exact_mut(Meter::ALL.len());
-    for (((owner, party), account), rows) in (0_u8..).zip(step.parties).zip(accounts.iter_mut()).zip(places) {
-        account.move_rows(step, owner, party, fits, rows)?;
-    }
-    if !fits {
+    let taken = match others {
+        [] => home.take(step, 0, step.parties.first().ok_or_else(no_owner)?, true, rows)?,
+        others => take_all(step, rows, home, others)?,
+    };
+    if !taken {
         return Err(NotTaken::Outcome(Outcome::Refused));
     }
-    let home = accounts.first_mut().ok_or_else(no_owner)?;
     if step.expected() == 0 {
         // A new call: whoever was to be forgotten has come back under the same name.
         home.leaving = false;
     }
     let seat = home.holds.put(found, step.hold, step.becomes);
     Ok(Taken { next_lapse: home.holds.next_lapse(), seat })
+}
+
+// The rows of several owners: all are asked before any is moved.
+#[cold]
+fn take_all(
+    step: &Step<'_>,
+    rows: &mut [Moved],
+    home: &mut Account,
+    others: &mut [Account],
+) -> Result<bool, LedgerError> {
+    let mut fits = true;
+    let accounts = std::iter::once(&*home).chain(&*others);
+    for ((owner, party), account) in (0_u8..).zip(step.parties).zip(accounts) {
+        fits &= account.has_room(step, owner, party)?;
+    }
+    let accounts = std::iter::once(home).chain(others);
+    let places = rows.chunks_exact_mut(Meter::ALL.len());
+    for (((owner, party), account), rows) in (0_u8..).zip(step.parties).zip(accounts).zip(places) {
+        account.take(step, owner, party, fits, rows)?;
+    }
+    Ok(fits)
 }
 
 /// What came of a step, in the words of the trait. Put together only once the lock is let go: what is carried past an
@@ -120,44 +135,48 @@ impl Account {
     }
 
     // Whether the rows of one party admit the step. Changes nothing: a row of a new window is made when it is moved.
-    #[inline]
     fn has_room(&self, step: &Step<'_>, owner: u8, party: &Party<'_>) -> Result<bool, LedgerError> {
-        // Meter by meter, each known: a loop would find out anew which it is.
-        let admits = |meter: Meter| {
-            let row = self.rows.standing(meter, party.windows.of(meter).start).ok_or_else(gone)?;
-            Ok(!step.asks || step.change(owner, party, meter).is_admitted(row))
-        };
-        let [first, second, third] = Meter::ALL;
-        Ok(admits(first)? & admits(second)? & admits(third)?)
+        let standing = self.rows.standing(party.windows).ok_or_else(gone)?;
+        let mut asked = Meter::ALL.into_iter().zip(standing);
+        Ok(!step.asks || asked.all(|(meter, row)| step.change(owner, party, meter).is_admitted(row)))
     }
 
-    // Moves the rows of one party if the step fits, and tells how they stand in any case.
+    // Moves the rows of one party if the step fits, and tells how they stand in any case. Answers whether it fits.
     #[inline]
-    fn move_rows(
+    fn take(
         &mut self,
         step: &Step<'_>,
         owner: u8,
         party: &Party<'_>,
         fits: bool,
         rows: &mut [Moved],
-    ) -> Result<(), LedgerError> {
-        let mut moved = |meter: Meter| {
-            let start = party.windows.of(meter).start;
-            if !fits {
-                let row = *self.rows.standing(meter, start).ok_or_else(gone)?;
-                return Ok(Moved { row, told: false });
-            }
-            if !self.rows.is_latest(meter, start) {
-                self.open_another(meter, start)?;
-            }
-            let row = self.rows.get_mut(meter, start).ok_or_else(gone)?;
-            Ok(step.change(owner, party, meter).carry_out(row))
-        };
-        let [first, second, third] = Meter::ALL;
-        if let [a, b, c] = rows {
-            (*a, *b, *c) = (moved(first)?, moved(second)?, moved(third)?);
+    ) -> Result<bool, LedgerError> {
+        if !self.rows.are_latest(party.windows) {
+            return self.take_elsewhere(step, owner, party, fits, rows);
         }
-        Ok(())
+        Ok(move_all(step, owner, party, fits, self.rows.latest_mut(), rows))
+    }
+
+    // The same where a window is another than the last one used.
+    #[cold]
+    fn take_elsewhere(
+        &mut self,
+        step: &Step<'_>,
+        owner: u8,
+        party: &Party<'_>,
+        fits: bool,
+        rows: &mut [Moved],
+    ) -> Result<bool, LedgerError> {
+        let mut standing = self.rows.standing(party.windows).ok_or_else(gone)?.map(|row| *row);
+        let fits = move_all(step, owner, party, fits, standing.each_mut(), rows);
+        if fits {
+            for (meter, row) in Meter::ALL.into_iter().zip(standing) {
+                let start = party.windows.of(meter).start;
+                self.open_another(meter, start)?;
+                *self.rows.get_mut(meter, start).ok_or_else(gone)? = row;
+            }
+        }
+        Ok(fits)
     }
 
     #[cold]
@@ -167,6 +186,39 @@ impl Account {
             |meter: Meter, start| holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start);
         if self.rows.open(meter, start, &pinned) { Ok(()) } else { Err(gone()) }
     }
+}
+
+// Makes the changes of one party to the rows that they are of if all of them fit, and tells how the rows stand then.
+#[inline]
+fn move_all(
+    step: &Step<'_>,
+    owner: u8,
+    party: &Party<'_>,
+    fits: bool,
+    [daily_spend, monthly_spend, daily_tokens]: [&mut Row; Meter::ALL.len()],
+    rows: &mut [Moved],
+) -> bool {
+    // Each meter in its turn, by its name: a loop would find out anew which it is, and put a list of changes together first.
+    // All three are asked: a branch for each would cost more than the answer.
+    let change = |meter| step.change(owner, party, meter);
+    let [a, b, c] = Meter::ALL;
+    let fits = fits
+        && (!step.asks
+            || change(a).is_admitted(daily_spend)
+                & change(b).is_admitted(monthly_spend)
+                & change(c).is_admitted(daily_tokens));
+    if let [first, second, third] = rows {
+        if fits {
+            *first = change(a).carry_out(daily_spend);
+            *second = change(b).carry_out(monthly_spend);
+            *third = change(c).carry_out(daily_tokens);
+        } else {
+            let standing = |row: &Row| Moved { row: *row, told: false };
+            (*first, *second, *third) =
+                (standing(daily_spend), standing(monthly_spend), standing(daily_tokens));
+        }
+    }
+    fits
 }
 
 #[cold]

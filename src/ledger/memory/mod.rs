@@ -81,7 +81,7 @@ impl Ledger for MemoryLedger {
                 None if step.expected() > 0 => return Ok(Outcome::Unexpected(None)),
                 seat => shard.open(home, seat)?,
             };
-            let taken = account::apply(step, rows, &mut [&mut *account]);
+            let taken = account::apply(step, rows, account, &mut []);
             if account.has_left() {
                 shard.remove(home);
             }
@@ -140,7 +140,9 @@ impl MemoryLedger {
             let seat = shard.find(owner);
             lent.push(std::mem::take(shard.open(owner, seat)?));
         }
-        let taken = account::apply(step, rows, &mut lent.iter_mut().collect::<ArrayVec<_, MAX_OWNERS>>());
+        let (home, others) =
+            lent.split_first_mut().ok_or_else(|| LedgerError::new("a step without an owner"))?;
+        let taken = account::apply(step, rows, home, others);
         for (Party { owner, .. }, account) in step.parties.iter().zip(lent) {
             let shard = guard_of(&order, &mut guards, owner)?;
             let seat = shard.seats.get(owner.id()).copied();

@@ -1,13 +1,12 @@
 //! The meters of one owner: each its latest window, and the earlier ones that are still wanted.
 
-use crate::budget::{Meter, Row};
+use crate::budget::{Meter, Row, Windows};
 use crate::time::Timestamp;
 
 #[derive(Default)]
 pub(super) struct Rows {
-    daily_spend: Kept,
-    monthly_spend: Kept,
-    daily_tokens: Kept,
+    // In the order of `Meter::ALL`.
+    latest: [Kept; Meter::ALL.len()],
     // Few owners have any but their first windows when a million are kept.
     earlier: Option<Box<Earlier>>,
 }
@@ -26,37 +25,45 @@ struct Earlier {
 }
 
 impl Rows {
+    /// Whether each meter was last used in its window of these.
     #[inline]
-    pub(super) fn is_latest(&self, meter: Meter, start: Timestamp) -> bool {
-        self.latest(meter).start == start
+    pub(super) fn are_latest(&self, windows: Windows) -> bool {
+        let same = |meter: Meter| self.of(meter).start == windows.of(meter).start;
+        let [first, second, third] = Meter::ALL.map(same);
+        first & second & third
+    }
+
+    /// The rows of the windows last used, in the order of `Meter::ALL`.
+    #[inline]
+    pub(super) fn latest_mut(&mut self) -> [&mut Row; Meter::ALL.len()] {
+        self.latest.each_mut().map(|kept| &mut kept.row)
     }
 
     pub(super) fn get(&self, meter: Meter, start: Timestamp) -> Option<&Row> {
-        if self.is_latest(meter, start) {
-            return Some(&self.latest(meter).row);
+        let latest = self.of(meter);
+        if latest.start == start {
+            return Some(&latest.row);
         }
         let mut earlier = self.earlier.iter().flat_map(|earlier| &earlier.rows);
         earlier.find(|(of, kept)| *of == meter && kept.start == start).map(|(_, kept)| &kept.row)
     }
 
-    /// The row as [`Rows::open`] would find or make it; `None` where that would refuse.
-    #[inline]
-    pub(super) fn standing(&self, meter: Meter, start: Timestamp) -> Option<&Row> {
-        if self.is_latest(meter, start) { Some(&self.latest(meter).row) } else { self.another(meter, start) }
-    }
-
-    #[cold]
-    fn another(&self, meter: Meter, start: Timestamp) -> Option<&Row> {
+    /// The rows of these windows as [`Rows::open`] would find or make them; `None` where it would refuse one.
+    pub(super) fn standing(&self, windows: Windows) -> Option<[&Row; Meter::ALL.len()]> {
         static NEW: Row = Row::NONE;
-        let is_forgotten = |earlier: &Earlier| earlier.is_forgotten(meter, start);
-        let is_new = start > self.latest(meter).start || !self.earlier.as_deref().is_some_and(is_forgotten);
-        self.get(meter, start).or(is_new.then_some(&NEW))
+        let standing = |meter: Meter| {
+            let start = windows.of(meter).start;
+            let is_forgotten = |earlier: &Earlier| earlier.is_forgotten(meter, start);
+            let is_new = start > self.of(meter).start || !self.earlier.as_deref().is_some_and(is_forgotten);
+            self.get(meter, start).or(is_new.then_some(&NEW))
+        };
+        let [first, second, third] = Meter::ALL;
+        Some([standing(first)?, standing(second)?, standing(third)?])
     }
 
-    #[inline]
     pub(super) fn get_mut(&mut self, meter: Meter, start: Timestamp) -> Option<&mut Row> {
-        if self.is_latest(meter, start) {
-            return Some(&mut self.latest_mut(meter).row);
+        if self.of(meter).start == start {
+            return Some(&mut self.of_mut(meter).row);
         }
         self.earlier.as_mut()?.get_mut(meter, start)
     }
@@ -69,33 +76,37 @@ impl Rows {
         start: Timestamp,
         pinned: &dyn Fn(Meter, Timestamp) -> bool,
     ) -> bool {
-        let latest = *self.latest(meter);
-        if start <= latest.start {
+        let latest = *self.of(meter);
+        if start == latest.start {
+            return true;
+        }
+        if start < latest.start {
             return self.earlier.get_or_insert_default().open(meter, start);
         }
         // The epoch is the start of a meter that was never used.
         if latest.start != Timestamp::EPOCH {
             self.earlier.get_or_insert_default().keep(meter, latest, pinned);
         }
-        *self.latest_mut(meter) = Kept { start, row: Row::default() };
+        *self.of_mut(meter) = Kept { start, row: Row::default() };
         true
     }
 
     #[inline]
-    fn latest(&self, meter: Meter) -> &Kept {
+    fn of(&self, meter: Meter) -> &Kept {
+        let [daily_spend, monthly_spend, daily_tokens] = &self.latest;
         match meter {
-            Meter::DailySpend => &self.daily_spend,
-            Meter::MonthlySpend => &self.monthly_spend,
-            Meter::DailyTokens => &self.daily_tokens,
+            Meter::DailySpend => daily_spend,
+            Meter::MonthlySpend => monthly_spend,
+            Meter::DailyTokens => daily_tokens,
         }
     }
 
-    #[inline]
-    fn latest_mut(&mut self, meter: Meter) -> &mut Kept {
+    fn of_mut(&mut self, meter: Meter) -> &mut Kept {
+        let [daily_spend, monthly_spend, daily_tokens] = &mut self.latest;
         match meter {
-            Meter::DailySpend => &mut self.daily_spend,
-            Meter::MonthlySpend => &mut self.monthly_spend,
-            Meter::DailyTokens => &mut self.daily_tokens,
+            Meter::DailySpend => daily_spend,
+            Meter::MonthlySpend => monthly_spend,
+            Meter::DailyTokens => daily_tokens,
         }
     }
 }
