@@ -40,7 +40,7 @@ impl Gate {
     /// The [`Denial`] to send.
     pub fn verify(&self, secret: &(impl AsRef<[u8]> + ?Sized)) -> Result<Arc<Key>, Denial> {
         let identified = self.core.identify(secret.as_ref(), self.core.clock.now());
-        identified.map(|subject| subject.key).map_err(|denial| self.denied(Refused::unknown(denial)))
+        identified.map(|subject| subject.key).map_err(|denial| self.denied(denial.into()))
     }
 
     /// Admits one call: the key is in force, its policy allows the request, and the estimate fits every budget and is now
@@ -60,12 +60,12 @@ impl Gate {
     #[inline]
     fn attempt(&self, request: &Request<'_>) -> Result<Permit, Refused> {
         let now = self.core.clock.now();
-        let subject = self.core.identify(request.secret, now).map_err(Refused::unknown)?;
+        let subject = self.core.identify(request.secret, now)?;
         subject
             .key
             .policy()
             .check(&request.facts())
-            .map_err(|refusal| Refused::of(&subject.key, policy_denial(refusal, request.model)))?;
+            .map_err(|refusal| policy_denial(refusal, request.model))?;
         self.admit(subject, request, Admission { body: None, estimate: request.estimate, now })
     }
 
@@ -107,8 +107,8 @@ impl Gate {
         let subject = self.subject(id)?;
         let mut hold = match request_id {
             None => {
-                self.core.lanes.add(subject.spread(), Count::NotAdmitted);
-                Hold::new(self.core.ids.next(&self.core.lanes, subject.spread())?, 0)
+                self.core.lanes.add(Count::NotAdmitted);
+                Hold::new(self.core.ids.next(&self.core.lanes)?, 0)
             }
             Some(request_id) => {
                 let checked = checked_request_id(request_id);
@@ -178,25 +178,24 @@ impl Gate {
         asked: Admission<'_>,
     ) -> Result<Permit, Refused> {
         let core = &*self.core;
-        let (key, owner) = (&*subject.key, subject.key.owner());
+        let owner = subject.key.owner();
         if let Some(id) = request.request_id {
-            checked_request_id(id).map_err(|what| Refused::of(key, Denial::invalid("request_id", what)))?;
+            checked_request_id(id).map_err(|what| Denial::invalid("request_id", what))?;
         }
         let name = core.ids.name_for(&core.lanes, owner, request, asked.body);
-        let name = name.map_err(|error| Refused::budget(key, &NotReserved::Failed(error), asked.now))?;
+        let name = name.map_err(|error| Refused::budget(&NotReserved::Failed(error), asked.now))?;
         let mut permit = Permit::draft(self.tie(owner.spread()), subject, name, request.model);
         if let Err(refused) = permit.reserve(asked.estimate, asked.now) {
-            let key = permit.key();
             let NotReserved::Failed(error) = refused else {
-                core.lanes.add(key.owner().spread(), Count::NotAdmitted);
-                return Err(Refused::budget(key, &refused, asked.now));
+                core.lanes.add(Count::NotAdmitted);
+                return Err(Refused::budget(&refused, asked.now));
             };
             let _ = core.failed(error);
             if self.on_unavailable != OnUnavailable::Admit {
-                core.lanes.add(key.owner().spread(), Count::NotAdmitted);
-                return Err(Refused::of(key, Denial::new(Reason::LedgerUnavailable)));
+                core.lanes.add(Count::NotAdmitted);
+                return Err(Denial::new(Reason::LedgerUnavailable).into());
             }
-            core.events.tell_again(asked.now, EventKind::AdmittedDegraded, Some(key.id()), "");
+            core.events.tell_again(asked.now, EventKind::AdmittedDegraded, Some(permit.key().id()), "");
             permit.degrade(asked.estimate);
         }
         Ok(permit)
@@ -226,7 +225,7 @@ impl Gate {
     }
 
     pub(super) fn denied(&self, refused: Refused) -> Denial {
-        self.core.lanes.add_denied(refused.spread, refused.denial.reason());
+        self.core.lanes.add_denied(refused.denial.reason());
         self.shown(refused.denial)
     }
 

@@ -153,7 +153,7 @@ impl Gate {
         let moved = rows.map(|row| Moved { row, told: false });
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
         let (parties, hold) = ([party], Hold::new(HoldId(0), 0));
-        let step = Step::reserve(&parties, &hold, request.estimate, now, 1, u32::MAX);
+        let step = Step::reserve(&parties, &hold, request.estimate, None, now, 1, u32::MAX);
         let rules = [Rule::DailySpend, Rule::MonthlySpend, Rule::DailyTokens];
         for ((change, moved), rule) in step.changes().zip(&moved).zip(rules) {
             let note = meter_note(change.meter, &moved.row, limits.cap(change.meter), change.held);

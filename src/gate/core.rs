@@ -66,24 +66,19 @@ impl Deref for Tie {
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) denial: Denial,
-    /// Of the key's owner, where there is a key.
-    pub(super) spread: u32,
     /// Whether calls in flight are all that stands in the way.
     pub(super) may_pass: bool,
 }
 
 impl Refused {
-    /// Of nobody known.
-    pub(super) fn unknown(denial: Denial) -> Self {
-        Self { denial, spread: 0, may_pass: false }
+    pub(super) fn budget(refused: &NotReserved, now: Timestamp) -> Self {
+        Self { denial: Core::denial(refused, now), may_pass: refused.is_transient() }
     }
+}
 
-    pub(super) fn of(key: &Key, denial: Denial) -> Self {
-        Self { denial, spread: key.owner().spread(), may_pass: false }
-    }
-
-    pub(super) fn budget(key: &Key, refused: &NotReserved, now: Timestamp) -> Self {
-        Self { may_pass: refused.is_transient(), ..Self::of(key, Core::denial(refused, now)) }
+impl From<Denial> for Refused {
+    fn from(denial: Denial) -> Self {
+        Self { denial, may_pass: false }
     }
 }
 
@@ -100,10 +95,6 @@ impl Subject {
     pub(super) fn of(directory: &Directory, id: &KeyId) -> Option<Self> {
         let edits = directory.edits();
         directory.get(id).map(|key| Self { key, edits })
-    }
-
-    pub(super) fn spread(&self) -> u32 {
-        self.key.owner().spread()
     }
 }
 
@@ -170,7 +161,7 @@ impl Core {
         self.tell_lapses(&key, &limits, lapses);
         match extended {
             Ok(()) => {
-                self.lanes.add(subject.spread(), Count::Extended);
+                self.lanes.add(Count::Extended);
                 Ok(())
             }
             Err(NotReserved::Conflict) => {
@@ -206,14 +197,13 @@ impl Core {
         phase: Phase,
         usage: Usage,
     ) -> Result<Ended, Error> {
-        let spread = of.account.owner.spread();
         let closed = self.books.close(of.account, hold, phase, usage);
         let closed = closed.map_err(|closing| self.not_closed(of, hold, closing))?;
         self.waiting.wake();
         match phase {
-            Phase::Settled => self.lanes.add(spread, Count::Settled),
-            Phase::Released => self.lanes.add(spread, Count::Released),
-            Phase::Dropped => self.lanes.add(spread, Count::Dropped),
+            Phase::Settled => self.lanes.add(Count::Settled),
+            Phase::Released => self.lanes.add(Count::Released),
+            Phase::Dropped => self.lanes.add(Count::Dropped),
             Phase::Live | Phase::Lapsed => {}
         }
         let Closed { before, crossings } = closed;
@@ -240,7 +230,7 @@ impl Core {
                 Error::Conflict("this request_id was used before; nothing was charged".into())
             }
         })?;
-        self.lanes.add(subject.spread(), Count::Recorded);
+        self.lanes.add(Count::Recorded);
         let of = Of { account: account(&key, &limits), name: key.name() };
         let alerts = self.tell(&of, hold.windows, &crossings);
         Ok(Settlement { usage, overrun: Usage::ZERO, late: false, alerts })
@@ -259,7 +249,7 @@ impl Core {
 
     #[cold]
     fn overran(&self, owner: &Owner, before: Standing, usage: Usage) {
-        self.lanes.add(owner.spread(), Count::Overrun);
+        self.lanes.add(Count::Overrun);
         // Where no estimate was stated there was none to be wrong, and what a drop charged was none.
         let Usage { cost, tokens } = before.usage;
         let wrong = (usage.cost > cost && cost > Money::ZERO) || (usage.tokens > tokens && tokens > 0);
@@ -299,7 +289,7 @@ impl Core {
     /// Tells what lapsed on the way of another call.
     pub(super) fn tell_lapses(&self, key: &Key, limits: &Limits, lapses: Vec<Lapse>) {
         for lapse in lapses {
-            self.lanes.add(key.owner().spread(), Count::Lapsed);
+            self.lanes.add(Count::Lapsed);
             let permit = PermitId { key: key.id().clone(), hold: lapse.hold.id };
             self.events.tell(self.clock.now(), EventKind::HoldLapsed, Some(key.id()), permit.to_string());
             self.tell(

@@ -40,21 +40,21 @@ impl HoldIds {
         body: Option<&[u8]>,
     ) -> Result<(HoldId, u128), LedgerError> {
         Ok(match request.request_id {
-            None => (self.next(lanes, owner.spread())?, 0),
+            None => (self.next(lanes)?, 0),
             Some(id) => {
-                lanes.add(owner.spread(), Count::Named);
+                lanes.add(Count::Named);
                 (named(owner.id(), id), fingerprint(request, body))
             }
         })
     }
 
     #[inline]
-    pub(super) fn next(&self, lanes: &Lanes, spread: u32) -> Result<HoldId, LedgerError> {
+    pub(super) fn next(&self, lanes: &Lanes) -> Result<HoldId, LedgerError> {
         if self.generation.load(Ordering::Acquire) != fork::generation() {
             self.redraw()?;
         }
         let random = self.random.load(Ordering::Relaxed);
-        Ok(HoldId((u128::from(random) << 64) | u128::from(lanes.next_hold(spread))))
+        Ok(HoldId((u128::from(random) << 64) | u128::from(lanes.next_hold())))
     }
 
     #[cold]

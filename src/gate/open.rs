@@ -180,7 +180,7 @@ impl Builder {
             refresher: Refresher::new(store, self.refresh_interval, self.stale_limit),
             books: Books::new(ledger, self.terms),
             peppers: self.peppers,
-            lanes: Lanes::new(),
+            lanes: Lanes::default(),
             alerts: AlertDesk::new(),
             events: EventDesk::default(),
             ids: HoldIds::new()?,

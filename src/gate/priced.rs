@@ -38,7 +38,7 @@ impl Gate {
         let mut read = None;
         let admitted = self.core.waiting.sit_out(request.wait, Unpriced::may_pass, || {
             let now = self.core.clock.now();
-            let subject = self.core.identify(request.secret, now).map_err(Refused::unknown)?;
+            let subject = self.core.identify(request.secret, now).map_err(Refused::from)?;
             // Read once, and not for a stranger.
             let facts = match &mut read {
                 Some(facts) => facts,
@@ -62,11 +62,9 @@ impl Gate {
     ) -> Result<Permit, Refused> {
         let key = &*subject.key;
         let request = Request { model: facts.model.as_deref(), ..*request };
-        key.policy()
-            .check(&request.facts())
-            .map_err(|refusal| Refused::of(key, policy_denial(refusal, request.model)))?;
+        key.policy().check(&request.facts()).map_err(|refusal| policy_denial(refusal, request.model))?;
         let estimate = estimate(&self.core.prices(), facts, key)
-            .ok_or_else(|| Refused::of(key, Denial::model(Reason::ModelNotPriced, request.model)))?;
+            .ok_or_else(|| Denial::model(Reason::ModelNotPriced, request.model))?;
         let asked = Admission { body: Some(body), estimate: estimate.usage(), now };
         let mut admitted = self.admit(subject.clone(), &request, asked);
         for _ in 0..ATTEMPTS {
