@@ -74,7 +74,7 @@ test-rust:
 
 # Every interleaving that shuttle's schedulers think of, a few thousand for each test.
 test-shuttle:
-	$(SHUTTLE) cargo test --locked -p enclava-keys --test shuttle
+	$(SHUTTLE) cargo test --locked -p enclava-shuttle
 
 test-doctest:
 	cargo test $(TESTED) --doc
@@ -108,8 +108,8 @@ soak-model:
 
 soak-shuttle:
 	@echo "2 x $(SOAK_SCHEDULES) schedules of each test: at random, and with few switches"
-	$(SHUTTLE) cargo clippy --locked -p enclava-keys --lib --test shuttle -- -D warnings
-	SHUTTLE_SCHEDULES=$(SOAK_SCHEDULES) $(SHUTTLE) cargo test --locked -p enclava-keys --test shuttle
+	$(SHUTTLE) cargo clippy --locked -p enclava-keys --lib -p enclava-shuttle --tests -- -D warnings
+	SHUTTLE_SCHEDULES=$(SOAK_SCHEDULES) $(SHUTTLE) cargo test --locked -p enclava-shuttle
 
 soak-crash:
 	@echo "kills and power cuts ($(SOAK_KILLS)), and $(SOAK_ROUNDS) rounds of 8 processes"

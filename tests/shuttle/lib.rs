@@ -1,16 +1,14 @@
 //! The gate, its ledger and its directory under every interleaving that a scheduler can think of.
 //!
-//! Built only with `--cfg shuttle`, which puts shuttle's locks in the place of the real ones: `make test` tries a few
-//! hundred schedules of each test, `make soak` more. A failure prints its schedule, and `shuttle::replay` takes that.
+//! Built only with `--cfg shuttle`, which puts shuttle's locks in the place of the real ones: `make test` tries four
+//! thousand schedules of each test, `make soak` more. A failure prints its schedule, and `shuttle::replay` takes that.
 
-#![cfg(shuttle)]
+#![cfg(all(test, shuttle))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should")]
 #![expect(clippy::print_stdout, reason = "a run says how many schedules it tried")]
 
-#[path = "shuttle/calls.rs"]
 mod calls;
-#[path = "shuttle/records.rs"]
 mod records;
 
 use std::sync::Arc;
