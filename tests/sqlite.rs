@@ -425,7 +425,7 @@ fn the_doctor_tells_what_does_not_fit() {
     let database = Sqlite::open(&place.url()).unwrap();
     let health = database.doctor().unwrap();
     assert_eq!((health.faults.len(), health.keys, health.accounts, health.live), (0, 1, 1, 1));
-    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 2, "{health:?}");
+    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 3, "{health:?}");
     let id = made.key.id();
     for (number, (sql, fault)) in [
         ("UPDATE holds SET usd = 1", format!("account {id}: daily_spend from")),
