@@ -372,6 +372,8 @@ class Gate:
         """`record` for an event loop."""
     async def history_async(self, key_id: str, /, days: int) -> list[Tally]:
         """`history` for an event loop."""
+    async def take_alerts_async(self, most: int | None = None) -> list[Alert]:
+        """`take_alerts` for an event loop."""
     async def usage_async(self, key_id: str, /) -> Balances:
         """`usage` for an event loop."""
     async def create_key_async(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:

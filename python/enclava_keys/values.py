@@ -71,10 +71,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A meter crossed its threshold in a window. Told exactly once."""
+    """A meter crossed its threshold in a window: decided exactly once.
 
+    In `memory:` it is told once. A ledger that outlives the process keeps it until it was told: it is told at
+    least once, whoever dies, and once to a receiver that remembers `id`.
+    """
+
+    id: str
+    """The same each time that it is told: the key, the meter, when the window began, and the threshold."""
     key_id: str
     key_name: str
+    """Empty if the key is not known here any more."""
     meter: Meter
     threshold: Decimal
     """The share of the limit that was reached: `Decimal("0.8")` is 80 %."""

@@ -128,6 +128,7 @@ pub(crate) fn alerts<'py>(py: Python<'py>, alerts: &[Alert]) -> PyResult<Bound<'
 fn alert<'py>(py: Python<'py>, alert: &Alert) -> PyResult<Bound<'py, PyAny>> {
     static ALERT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     ALERT.import(py, MODULE, "Alert")?.call1((
+        alert.id.to_string(),
         alert.key_id.to_string(),
         alert.key_name.as_str(),
         alert.meter.as_str(),
@@ -151,16 +152,20 @@ pub(crate) fn events<'py>(py: Python<'py>, events: &[Event]) -> PyResult<Bound<'
     PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)
 }
 
+/// An alert that nobody was told.
+pub(crate) struct Unheard;
+
 /// Tells the callback of an alert, on the core's own thread. What it raises is reported as Python reports errors that
 /// nobody can catch.
-pub(crate) fn tell(callback: &Callback, told: &Alert) {
+pub(crate) fn tell(callback: &Callback, told: &Alert) -> Result<(), Unheard> {
     // None when the interpreter is on its way out.
-    Python::try_attach(|py| {
-        let callback = callback.lock().as_ref().map(|callback| callback.clone_ref(py));
-        let Some(callback) = callback else { return };
+    let heard = Python::try_attach(|py| {
+        let callback = callback.lock().as_ref().map(|callback| callback.clone_ref(py)).ok_or(Unheard)?;
         let outcome = alert(py, told).and_then(|alert| callback.call1(py, (alert,)));
-        if let Err(error) = outcome {
+        outcome.map(drop).map_err(|error| {
             error.write_unraisable(py, Some(callback.bind(py)));
-        }
+            Unheard
+        })
     });
+    heard.unwrap_or(Err(Unheard))
 }
