@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, final
 
 from enclava_keys.arguments import Amount, Body, Ip, KeyChanges, KeyFields, Seconds, Time
 from enclava_keys.ledger import Ledger, Phase, RowKey
 from enclava_keys.store import Store
-from enclava_keys.values import Alert, Balances, Check, Event, Reason, Stats, Tally
+from enclava_keys.values import Alert, Balances, Check, Event, Health, Reason, Stats, Tally
 
 __all__ = [
     "Change",
@@ -27,6 +28,7 @@ __all__ = [
     "Row",
     "Secret",
     "Settlement",
+    "Sqlite",
     "Step",
     "Stream",
     "Usage",
@@ -511,6 +513,27 @@ class Permit:
         _traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+@final
+class Sqlite:
+    """The SQLite file of keys and budgets at a URL, to look after: gates may use it meanwhile."""
+
+    def __new__(cls, url: str, /) -> Self:
+        """Open the file at `url`, as `Gate.open` reads it, and make it if there is none.
+
+        Raises `InvalidValue` for another URL, `LedgerError` if the file cannot be used.
+        """
+    def doctor(self) -> Health:
+        """Read the whole file, count everything again, and tell what does not fit. Calls go on meanwhile.
+
+        Raises `LedgerError` if it cannot be read at all.
+        """
+    def backup(self, to: str | PathLike[str], /) -> None:
+        """Copy the file, as it is at one moment, to the new file `to`, for its owner alone. Calls go on meanwhile. Put the
+        copy in the place of a damaged file while no process uses that.
+
+        Raises `LedgerError`, if `to` is there already among others.
+        """
 
 @final
 class Stream:

@@ -167,6 +167,32 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """How a SQLite file of keys and budgets is."""
+
+    faults: list[str]
+    """What is wrong, each with what it is about; empty if all is well. At most a hundred are told."""
+    sqlite: str
+    """The version of SQLite."""
+    schema: int
+    """The version of the schema."""
+    keys: int
+    """Key records."""
+    accounts: int
+    """Owners of budgets that were used."""
+    live: int
+    """Calls in flight."""
+    holds: int
+    """Calls that are remembered, in flight or not."""
+    alerts: int
+    """Alerts that nobody was told yet."""
+    bytes: int
+    """The size of the file."""
+    journal_bytes: int
+    """The size of the journal beside it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """How a request fared with one rule."""
 

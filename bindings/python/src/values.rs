@@ -1,5 +1,6 @@
 //! Values that are told rarely, as the dataclasses of the package.
 
+use enclava_keys::engine::Health;
 use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Event, Stats};
 use enclava_keys::ledger::Tally;
 use enclava_keys::{Alert, Denial as CoreDenial};
@@ -118,6 +119,13 @@ pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
     static STATS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let counts = json::object(py, &serde_json::to_value(stats).unwrap_or_default())?;
     STATS.import(py, MODULE, "Stats")?.call((), Some(counts.cast::<PyDict>()?))
+}
+
+/// How a database is.
+pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'py, PyAny>> {
+    static HEALTH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let told = json::object(py, &serde_json::to_value(health).unwrap_or_default())?;
+    HEALTH.import(py, MODULE, "Health")?.call((), Some(told.cast::<PyDict>()?))
 }
 
 /// Alerts, in order.
