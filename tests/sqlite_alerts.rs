@@ -21,7 +21,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use enclava_keys::engine::Sqlite;
-use enclava_keys::{Alert, Error, Gate, KeyId, KeySpec, ManualClock, Usage};
+use enclava_keys::{Alert, Error, Gate, KeyId, KeySpec, ManualClock, Request, Usage};
 use rusqlite::Connection;
 use sqlite_worker::{Place, part, play, said, start, url};
 
@@ -188,9 +188,8 @@ fn while_nobody_dies_each_alert_is_told_once_by_one_of_the_processes() {
         gate.import_key(&spec(&id(key).to_string())).unwrap();
     }
     let log = |process: usize| place.file(&format!("log-{process}"));
-    let children: Vec<_> = (0..3)
-        .map(|process| start("spend", &[&place.url(), log(process).to_str().unwrap()]))
-        .collect();
+    let children: Vec<_> =
+        (0..3).map(|process| start("spend", &[&place.url(), log(process).to_str().unwrap()])).collect();
     for child in children {
         assert_eq!(said(child), (10 * KEYS).to_string());
     }
@@ -245,7 +244,8 @@ fn no_alert_is_lost_whoever_is_killed() {
     }
     // Every key whose charge was kept crossed its threshold, whether the process lived to say so or not.
     let crossed = gate.keys(None, usize::MAX).into_iter();
-    let crossed = crossed.filter(|key| gate.usage(key.id()).unwrap().daily_tokens.used.to_string() == "50 tokens");
+    let crossed =
+        crossed.filter(|key| gate.usage(key.id()).unwrap().daily_tokens.used.to_string() == "50 tokens");
     assert_eq!(crossed.count(), told.len());
     let again = told.values().filter(|times| **times > 1).count();
     assert!(again <= kills, "only what was under way at a kill is told again: {again}");
@@ -286,7 +286,8 @@ fn a_callback_that_fails_is_tried_again_after_longer_and_longer() {
         assert_eq!(hear.recv_timeout(Duration::from_mins(1)).unwrap(), settled[0]);
         gate.flush().unwrap();
         // From when it was written, or handed out last.
-        let sql = format!("SELECT left_until - at >= {seconds}000000 AND left_until - at < 600000000 FROM notices");
+        let sql =
+            format!("SELECT left_until - at >= {seconds}000000 AND left_until - at < 600000000 FROM notices");
         assert_eq!(ask(&place, &sql), 1, "{seconds}");
         end_claims(&place);
     }
@@ -312,8 +313,18 @@ fn alerts_nobody_hears_are_bounded() {
     assert!(place.open().take_alerts(9).is_empty());
     gate.record(&id(0), tokens(60), None).unwrap();
     assert_eq!(waiting(&place), 1);
-    gate.delete_key(&id(0)).unwrap();
+    let made = gate.create_key(&spec("k1")).unwrap();
+    let in_flight: Vec<_> = (0..2)
+        .map(|_| gate.authorize(&Request::new(made.secret.reveal()).tokens(50)).unwrap().detach())
+        .collect();
+    for number in 0..2 {
+        gate.delete_key(&id(number)).unwrap();
+    }
     assert_eq!(waiting(&place), 0, "whose key is gone has nobody to tell");
+    for permit in in_flight {
+        gate.settle(&permit, tokens(50)).unwrap();
+        assert_eq!(waiting(&place), 0, "whatever its calls in flight come to");
+    }
     well(&place);
 }
 

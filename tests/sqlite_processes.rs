@@ -57,7 +57,9 @@ fn spend(words: &[&str]) -> String {
                             permit.settle(Usage::new(cost, 1)).unwrap();
                             admitted.fetch_add(1, Ordering::Relaxed);
                         }
-                        Err(denial) if denial.reason() != Reason::DailySpendExceeded => panic!("{denial}"),
+                        Err(denial) if denial.reason() != Reason::DailySpendExceeded => {
+                            panic!("{denial}: {:?}", gate.take_events(9))
+                        }
                         Err(denial) if denial.transient() => std::thread::yield_now(),
                         Err(_) => return,
                     }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use enclava_keys::Error;
 use enclava_keys::engine::{OpenError, Sqlite as CoreSqlite};
 use enclava_keys::ledger::LedgerError;
-use enclava_keys::Error;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -42,9 +42,9 @@ impl Sqlite {
     /// Raises `LedgerError`, if `to` is there already among others.
     #[pyo3(signature = (to, /))]
     fn backup(&self, py: Python<'_>, to: &Bound<'_, PyAny>) -> PyResult<()> {
-        let path: PathBuf = to.extract().map_err(|_| {
-            PyTypeError::new_err(format!("to: must be a path, not {}", type_name(to)))
-        })?;
+        let path: PathBuf = to
+            .extract()
+            .map_err(|_| PyTypeError::new_err(format!("to: must be a path, not {}", type_name(to))))?;
         py.detach(|| self.0.backup(path)).map_err(|error| failed(py, error))
     }
 

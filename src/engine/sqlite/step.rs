@@ -171,7 +171,6 @@ impl Account {
     pub(super) fn leave(mut self, connection: &Connection) -> Result<(), Fault> {
         if self.known {
             self.leaving = true;
-            notices::forget_all(connection, &self.owner)?;
             self.store(connection)?;
         }
         Ok(())
@@ -221,6 +220,10 @@ impl Account {
     }
 
     fn store(&self, connection: &Connection) -> Result<(), Fault> {
+        if self.leaving {
+            // Its key is gone: there is nobody to tell.
+            notices::forget_all(connection, &self.owner)?;
+        }
         if self.leaving && self.live == 0 {
             holds::forget_all(connection, &self.owner)?;
             history::forget_all(connection, &self.owner)?;
