@@ -230,9 +230,16 @@ class Gate:
         """Call `callback` with every alert from now on, on a thread of the library's own: it may be slow, and what
         it raises is told by `sys.unraisablehook`. A second callback replaces the first. Answers the callback,
         so that this is a decorator as well.
+
+        Where the ledger outlives the process (`sqlite:` does), so does an alert until it was told: one whose callback
+        raises, or is cut off with its process, is told again after a while, under the same `id`, by this gate or
+        another one on that ledger that has a callback or takes alerts. A callback that takes longer than 15 seconds may
+        find that its alert was told elsewhere as well. In `memory:` an alert that failed is lost.
         """
     def take_alerts(self, most: int | None = None) -> list[Alert]:
-        """Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept."""
+        """Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept. Taken is told: a ledger
+        that keeps alerts forgets them.
+        """
     def take_events(self, most: int | None = None) -> list[Event]:
         """Take at most `most` events that nobody took yet, oldest first: what happened to keys, the store and the ledger. The
         last 1024 are kept.
@@ -247,8 +254,8 @@ class Gate:
         Raises `LedgerError` or `InvalidRecord`; the records in force stay in force.
         """
     def flush(self) -> None:
-        """Wait until every alert was told and everything is where it is kept. Not to be called from an alert's
-        callback.
+        """Wait until everything is where it is kept and every alert was told to the callback, if there is one. Not to be
+        called from there.
         """
     def create_key(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:
         """Make a key. The fields are those of `KeyFields`; what is not named is the default: no limit, no

@@ -23,7 +23,9 @@ def _no_database_stays() -> Iterator[None]:
 
 
 def databases() -> set[Path]:
-    inside = [path for part in ("docs", "examples", "python", "tests") for path in (ROOT / part).rglob("*.db*")]
+    inside = [
+        path for part in ("docs", "examples", "python", "tests") for path in (ROOT / part).rglob("*.db*")
+    ]
     return {*ROOT.glob("*.db*"), *inside}
 
 

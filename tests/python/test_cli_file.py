@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +37,7 @@ def program(place: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
 
 def test_a_file_next_door_is_the_default(tmp_path: Path) -> None:
     _, err = program(tmp_path, "list", code=2)
-    assert "there is no enclava.db in this directory" in err
+    assert "there is no enclava.db here" in err
     assert list(tmp_path.iterdir()) == [], "only what makes keys makes it"
     out, err = program(tmp_path, "create", "k", "--id", "k")
     assert f"keys will be kept in {tmp_path / 'enclava.db'}" in err
@@ -63,7 +64,10 @@ def test_what_a_key_used_is_told_by_day_and_model(tmp_path: Path) -> None:
     assert told[0]["day"].endswith("T00:00:00Z")
     assert "daily spend" in program(tmp_path, "usage", "k")[0]
     for bad in ("0", "401", "-1", "x"):
-        assert "must be a whole number from 1 to 400" in program(tmp_path, "usage", "k", "--days", bad, code=2)[1]
+        assert (
+            "must be a whole number from 1 to 400"
+            in program(tmp_path, "usage", "k", "--days", bad, code=2)[1]
+        )
     assert "nothing was used" in program(tmp_path, "usage", unused(tmp_path), "--days", "1")[0]
 
 
@@ -111,7 +115,7 @@ def test_a_file_is_looked_after_from_python(tmp_path: Path) -> None:
         assert [alert.meter for alert in gate.take_alerts()] == ["daily_spend"]
         assert database.doctor().alerts == 0
     with Gate.open(f"sqlite:///{tmp_path}/copy.db") as copy:
-        assert copy.usage(made.key.id).daily_spend.held == permit.estimate.cost
+        assert copy.usage(made.key.id).daily_spend.held == Decimal("0.20")
     with pytest.raises(LedgerError, match="is there already"):
         database.backup(str(tmp_path / "copy.db"))
     with pytest.raises(InvalidValue, match="url: must be sqlite:///"):

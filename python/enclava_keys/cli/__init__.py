@@ -44,14 +44,8 @@ def main(arguments: Sequence[str] | None = None, *, open_gate: Callable[..., Gat
     """Do what the arguments say, those of the program by default; answer the exit code."""
     asked = parser().parse_args(arguments)
     try:
-        store = _store(asked)
-        if asked.command in CARES:
-            code = care(store, asked)
-        else:
-            with open_gate(store, peppers=_peppers()) as gate:
-                code = run(gate, asked)
+        code = _done(asked, open_gate)
         sys.stdout.flush()
-        return code
     except Stop as stop:
         return _fail([str(stop)], stop.code)
     except (EnclavaError, TypeError) as error:
@@ -61,6 +55,15 @@ def main(arguments: Sequence[str] | None = None, *, open_gate: Callable[..., Gat
         # Whoever reads has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
+
+
+def _done(asked: Namespace, open_gate: Callable[..., Gate]) -> int:
+    store = _store(asked)
+    if asked.command in CARES:
+        return care(store, asked)
+    with open_gate(store, peppers=_peppers()) as gate:
+        return run(gate, asked)
 
 
 def _store(asked: Namespace) -> str:
@@ -81,7 +84,9 @@ def _here(asked: Namespace) -> str:
     path = Path(_DEFAULT.removeprefix("sqlite:///"))
     if not path.exists():
         if asked.command not in ("create", "import"):
-            message = f"there is no {path} in this directory: name the store of your gateway, with --store or ENCLAVA_STORE"
+            message = (
+                f"there is no {path} here: name the store of your gateway, with --store or ENCLAVA_STORE"
+            )
             raise Stop(message, 2)
         print(f"enclava-keys: keys will be kept in {path.absolute()}", file=sys.stderr)
     return _DEFAULT

@@ -58,7 +58,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=__version__)
-    whole.add_argument("--store", metavar="URL", help="where keys and budgets are, as Gate.open reads it: sqlite:///enclava.db")
+    whole.add_argument(
+        "--store",
+        metavar="URL",
+        help="where keys and budgets are, as Gate.open reads it: sqlite:///enclava.db",
+    )
     whole.add_argument("--json", action="store_true", help="answer in JSON, for programs")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _create(
