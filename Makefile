@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
-# kills of processes on a database, rounds of eight processes on one budget, examples of each hostile one.
+# kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget, examples of each hostile one.
 SOAK_SECONDS ?= 20
 SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
@@ -47,7 +47,7 @@ help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
 		printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: examples ## the whole story of one key, through a gateway and the openai client
+demo: examples ## the whole story of one key, through a gateway, a restart and the openai client
 	@cd examples && ../$(BIN)/python -m demo
 
 test: ## every check: format, lints, Rust, interleavings, C, docs, Python, types
@@ -114,9 +114,9 @@ soak-shuttle:
 soak-crash:
 	@echo "kills and power cuts ($(SOAK_KILLS)), and $(SOAK_ROUNDS) rounds of 8 processes"
 	SOAK_KILLS=$(SOAK_KILLS) SOAK_ROUNDS=$(SOAK_ROUNDS) cargo test --locked --features sqlite \
-		--test sqlite_crash --test sqlite_processes -- --nocapture --test-threads 1 >$(TARGET_DIR)/crash.log 2>&1 || \
+		--test sqlite_crash --test sqlite_alerts --test sqlite_processes -- --nocapture --test-threads 1 >$(TARGET_DIR)/crash.log 2>&1 || \
 		{ cat $(TARGET_DIR)/crash.log; exit 1; }
-	@grep -oE '[0-9]+ (kills|power cuts|rounds)[ ,].*' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
+	@grep -oE '[0-9]+ (kills|power cuts|rounds|calls)[ ,].*' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
 	@awk '/ (kills|power cuts)[ ,]/ { sum += $$1 } END { print sum " kills and cuts in all runs so far" }' \
 		$(TARGET_DIR)/crash-totals.txt
 

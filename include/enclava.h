@@ -1277,7 +1277,7 @@ enclava_status enclava_gate_record(const enclava_gate *gate,
                                    enclava_error **error);
 
 /* -------------------------------------------------------------------------- */
-/* "This meter crossed its threshold in this window", told exactly once. */
+/* "This meter crossed its threshold in this window", decided exactly once. */
 /* -------------------------------------------------------------------------- */
 
 /** One limit that is being counted. */
@@ -1322,13 +1322,24 @@ static inline enclava_alert_info enclava_alert_info_init(void) {
 /** What an alert says, but for its texts. */
 enclava_status enclava_alert_read(const enclava_alert *alert, enclava_alert_info *info);
 
+/**
+ * The id of the alert, the same each time that it is told: the key, the meter, when the window began and the threshold.
+ *
+ * In `memory:` an alert is told once. A ledger that outlives the process keeps it until it was told: it is told at least
+ * once, whoever dies, and once to a receiver that remembers ids.
+ */
+enclava_status enclava_alert_id(const enclava_alert *alert,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *len);
+
 /** The id of the key whose meter it is. */
 enclava_status enclava_alert_key_id(const enclava_alert *alert,
                                     char *buffer,
                                     size_t capacity,
                                     size_t *len);
 
-/** The name of that key. */
+/** The name of that key; empty if it is not known here any more. */
 enclava_status enclava_alert_key_name(const enclava_alert *alert,
                                       char *buffer,
                                       size_t capacity,
@@ -1339,7 +1350,8 @@ enclava_status enclava_alert_key_name(const enclava_alert *alert,
  * lives until the callback returns.
  *
  * The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
- * request. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
+ * request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
+ * ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
  * gate has been freed.
  *
  * Callable from any thread.
@@ -1349,12 +1361,14 @@ enclava_status enclava_gate_on_alert(const enclava_gate *gate,
                                      void *userdata);
 
 /**
- * Takes the oldest alert that nobody took yet; the last 1024 are kept. Free it with enclava_alert_free().
+ * Takes the oldest alert that nobody took yet; the last 1024 are kept. Free it with enclava_alert_free(). Taken is told: a
+ * ledger that keeps alerts forgets it.
  *
- * Callable from any thread.
+ * Callable from any thread. May block where the ledger may.
  * @return ENCLAVA_STATUS_NOT_FOUND if there is none.
  */
-enclava_status enclava_gate_take_alert(const enclava_gate *gate, enclava_alert **alert);
+enclava_status enclava_gate_take_alert(const enclava_gate *gate,
+                                       enclava_alert **alert);
 
 /** Frees an alert that was taken. NULL is nothing to free. */
 void enclava_alert_free(enclava_alert *alert);

@@ -280,13 +280,15 @@ struct NewKey {
   Secret secret;
 };
 
-/** "This meter crossed its threshold in this window", told exactly once. */
+/** "This meter crossed its threshold in this window". Told at least once, with the same id each time. */
 struct Alert {
+  std::string id;
   std::string key_id;
   std::string key_name;
   enclava_alert_info info;
 
   explicit Alert(const enclava_alert *alert) : info(enclava_alert_info_init()) {
+    id = detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_alert_id(alert, b, c, l); });
     key_id = detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_alert_key_id(alert, b, c, l); });
     key_name = detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_alert_key_name(alert, b, c, l); });
     enclava_alert_read(alert, &info);

@@ -128,6 +128,15 @@ fn lock_file_is_committed() {
     assert!(!untracked, "commit Cargo.lock: the builds of the bindings are reproducible only with it");
 }
 
+#[test]
+fn no_database_is_committed() {
+    let git = Command::new("git").args(["ls-files", "--", "*.db", "*.db-*"]).current_dir(root()).output();
+    let tracked = git.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    assert!(tracked.is_empty(), "somebody's keys and budgets: {tracked}");
+    let ignored = read(".gitignore");
+    assert!(["*.db", "*.db-*"].iter().all(|pattern| ignored.lines().any(|line| line == *pattern)));
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

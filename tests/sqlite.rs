@@ -313,8 +313,9 @@ fn a_full_disk_denies_and_loses_nothing() {
     gate.create_key(&spec()).unwrap();
 }
 
-fn migrated(place: &Place) {
-    let old = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sqlite_v1.sql")).unwrap();
+fn of_schema(place: &Place, version: u32) {
+    let old = format!("{}/tests/data/sqlite_v{version}.sql", env!("CARGO_MANIFEST_DIR"));
+    let old = fs::read_to_string(old).unwrap();
     let path = place.file("enclava.db");
     Connection::open(&path).unwrap().execute_batch(&old).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -323,7 +324,7 @@ fn migrated(place: &Place) {
 #[test]
 fn a_file_of_the_first_schema_is_brought_up_to_date() {
     let place = Place::new();
-    migrated(&place);
+    of_schema(&place, 1);
     let clock = Arc::new(ManualClock::new("2026-11-23T12:01:00Z".parse().unwrap()));
     let gate = Gate::builder().clock(clock).open(&place.url()).unwrap();
     let id = "old-key".parse().unwrap();
@@ -337,6 +338,23 @@ fn a_file_of_the_first_schema_is_brought_up_to_date() {
     let history = gate.history(&id, 9).unwrap();
     assert_eq!((history.len(), history[0].calls, history[0].usage), (1, 1, dollars("0.05")));
     assert_eq!(Sqlite::open(&place.url()).unwrap().doctor().unwrap().faults, [""; 0]);
+}
+
+#[test]
+fn a_file_of_the_second_schema_is_brought_up_to_date() {
+    let place = Place::new();
+    of_schema(&place, 2);
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:01:00Z".parse().unwrap()));
+    let gate = Gate::builder().clock(clock.clone()).open(&place.url()).unwrap();
+    let id = "old-key".parse().unwrap();
+    let today = gate.usage(&id).unwrap().daily_spend;
+    assert_eq!((today.used.to_string(), today.held.to_string()), ("$0.60".into(), "$0.10".into()));
+    assert!(gate.record(&id, dollars("0.1"), None).unwrap().alerts.is_empty(), "it was told before");
+    clock.advance(Duration::from_hours(24));
+    assert_eq!(gate.record(&id, dollars("0.9"), None).unwrap().alerts.len(), 1);
+    assert_eq!(gate.history(&id, 9).unwrap()[2].model.as_deref(), Some("gpt-4"));
+    let health = Sqlite::open(&place.url()).unwrap().doctor().unwrap();
+    assert_eq!((health.faults.len(), health.schema, health.alerts), (0, 3, 1), "{health:?}");
 }
 
 #[test]
@@ -425,7 +443,7 @@ fn the_doctor_tells_what_does_not_fit() {
     let database = Sqlite::open(&place.url()).unwrap();
     let health = database.doctor().unwrap();
     assert_eq!((health.faults.len(), health.keys, health.accounts, health.live), (0, 1, 1, 1));
-    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 2, "{health:?}");
+    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 3, "{health:?}");
     let id = made.key.id();
     for (number, (sql, fault)) in [
         ("UPDATE holds SET usd = 1", format!("account {id}: daily_spend from")),

@@ -13,6 +13,7 @@
 mod sqlite_worker;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use enclava_keys::{
     Gate, KeySpec, ManualClock, Money, Reason, Request, Usage, after_fork, after_fork_in_parent, before_fork,
 };
 use rusqlite::Connection;
-use sqlite_worker::{Place, play, said, start};
+use sqlite_worker::{Place, play, said, start, url};
 
 const PROCESSES: usize = 8;
 
@@ -37,7 +38,13 @@ fn standing(gate: &Gate, made: &NewKey) -> (String, String) {
 
 #[test]
 fn worker() {
-    play(&[("spend", spend), ("export", export), ("fork", fork), ("fork_carelessly", fork_carelessly)]);
+    play(&[
+        ("spend", spend),
+        ("export", export),
+        ("fork", fork),
+        ("fork_carelessly", fork_carelessly),
+        ("live_a_day", live_a_day),
+    ]);
 }
 
 // Spends what there is with so many threads; answers how many calls were admitted.
@@ -57,7 +64,9 @@ fn spend(words: &[&str]) -> String {
                             permit.settle(Usage::new(cost, 1)).unwrap();
                             admitted.fetch_add(1, Ordering::Relaxed);
                         }
-                        Err(denial) if denial.reason() != Reason::DailySpendExceeded => panic!("{denial}"),
+                        Err(denial) if denial.reason() != Reason::DailySpendExceeded => {
+                            panic!("{denial}: {:?}", gate.take_events(9))
+                        }
                         Err(denial) if denial.transient() => std::thread::yield_now(),
                         Err(_) => return,
                     }
@@ -221,38 +230,86 @@ fn a_child_of_a_careless_fork_is_denied() {
     assert_eq!(said(start("fork_carelessly", &[&place.url(), made.secret.reveal()])), "well");
 }
 
-fn pages(place: &Place) -> (i64, i64) {
-    let connection = Connection::open(place.file("enclava.db")).unwrap();
-    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).unwrap();
-    (ask("PRAGMA page_count"), ask("SELECT count(*) FROM holds"))
+/// What there is of a gate's day: in the file, and in the memory of its process.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    pages: i64,
+    holds: i64,
+    history: i64,
+    alerts: i64,
+    kilobytes: i64,
 }
 
-#[test]
-fn a_day_of_traffic_leaves_the_file_as_it_was_after_an_hour() {
-    let place = Place::new();
+impl Size {
+    fn measure(path: &Path) -> Self {
+        let connection = Connection::open(path).unwrap();
+        let ask = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        Self {
+            pages: ask("PRAGMA page_count"),
+            holds: ask("SELECT count(*) FROM holds"),
+            history: ask("SELECT count(*) FROM history"),
+            alerts: ask("SELECT count(*) FROM notices"),
+            kilobytes: kilobytes.map_or(0, |count| count.parse().unwrap()),
+        }
+    }
+
+    fn tell(self) -> String {
+        let Self { pages, holds, history, alerts, kilobytes } = self;
+        format!("{pages} {holds} {history} {alerts} {kilobytes}")
+    }
+
+    fn read(text: &str) -> Self {
+        let numbers: Vec<i64> = text.split(' ').map(|number| number.parse().unwrap()).collect();
+        let &[pages, holds, history, alerts, kilobytes] = &numbers[..] else { panic!("{text}") };
+        Self { pages, holds, history, alerts, kilobytes }
+    }
+}
+
+// A day and a half from noon on, a call of each of ten keys in every minute, on a clock that does not wait; tells how much
+// there is after each hour. Nobody takes the alerts, every tenth call lapses, and none waits for another.
+fn live_a_day(words: &[&str]) -> String {
+    let path = Path::new(words[0]);
     let clock = Arc::new(ManualClock::new("2026-11-30T12:00:00Z".parse().unwrap()));
-    let url = place.url() + "?durability=normal";
-    let gate = Gate::builder().clock(clock.clone()).open(&url).unwrap();
-    let keys: Vec<NewKey> = (0..10)
-        .map(|_| gate.create_key(&KeySpec::new("k").monthly_spend_limit(1_000_000)).unwrap())
-        .collect();
+    let gate = Gate::builder().clock(clock.clone()).open(&(url(path) + "?durability=normal")).unwrap();
+    let spec = KeySpec::new("k").daily_spend_limit(1_000_000).monthly_spend_limit(1_000_000);
+    let spec = spec.daily_token_limit(1_000_000_000).alert_threshold("0.0001");
+    let keys: Vec<NewKey> = (0..10).map(|_| gate.create_key(&spec).unwrap()).collect();
     let mut sizes = Vec::new();
-    for minute in 1..=24 * 60_usize {
+    for minute in 1..=36 * 60_usize {
         for (key, made) in keys.iter().enumerate() {
-            let permit = gate.authorize(&Request::new(made.secret.reveal()).cost(usd("0.01"))).unwrap();
+            let request = Request::new(made.secret.reveal()).cost(usd("0.3")).tokens(1_000);
+            let permit = gate.authorize(&request).unwrap();
             match (minute + key) % 10 {
                 // Nobody settles it: it lapses.
                 0 => drop(permit.detach()),
                 1 => drop(permit),
-                _ => drop({ permit }.settle(Usage::new(usd("0.01"), 5)).unwrap()),
+                _ => drop({ permit }.settle(Usage::new(usd("0.2"), 500)).unwrap()),
             }
         }
         clock.advance(Duration::from_mins(1));
         if minute % 60 == 0 {
-            sizes.push(pages(&place));
+            sizes.push(Size::measure(path).tell());
         }
     }
-    // By then as many lapsed calls are remembered as ever will be.
-    let (early, late) = (sizes[14], sizes[23]);
-    assert!(late.0 <= early.0 + 8 && late.1 <= early.1 + 100, "{sizes:?}");
+    sizes.join(",")
+}
+
+#[test]
+fn more_traffic_leaves_the_file_and_the_memory_as_they_were() {
+    let place = Place::new();
+    let path = place.file("enclava.db");
+    let told = said(start("live_a_day", &[path.to_str().unwrap()]));
+    let sizes: Vec<Size> = told.split(',').map(Size::read).collect();
+    // By then as many lapsed calls are remembered as ever will be; the second midnight has passed for both.
+    let (early, late) = (sizes[14], sizes[35]);
+    assert!(late.pages <= early.pages + 8 && late.holds <= early.holds + 100, "{sizes:?}");
+    assert!(late.kilobytes <= early.kilobytes + 4_096, "{sizes:?}");
+    // A row for each key and day, and one for each key, meter and window that crossed.
+    assert!(late.history <= 30 && late.alerts <= 30 * 2, "{sizes:?}");
+    println!(
+        "21600 calls in 36 hours of the clock, none refused: {early:?} after 15 hours, {late:?} at the end"
+    );
 }

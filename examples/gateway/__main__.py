@@ -29,6 +29,7 @@ def main() -> None:
         f"Sign in with   {token}\n"
         f"               (an admin token for {HOURS} hours)\n"
         f"API            {base}{API}\n"
+        f"Keys, budgets  {settings.store}\n"
         f"Models         {settings.upstream or 'built in; ENCLAVA_UPSTREAM names a real one'}",
         flush=True,
     )

@@ -27,6 +27,7 @@ class Alerts:
         _log.warning("%s", text)
         if self._webhook:
             told = {
+                "id": alert.id,
                 "text": text,
                 "key_id": alert.key_id,
                 "key_name": alert.key_name,
@@ -40,3 +41,4 @@ class Alerts:
                 httpx.post(self._webhook, json=told, timeout=10).raise_for_status()
             except httpx.HTTPError as error:
                 _log.error("the alert webhook failed: %s", error)
+                raise  # the gate keeps the alert, and tells it again under the same id

@@ -31,8 +31,8 @@ class Settings:
     """ENCLAVA_UPSTREAM: where models are, `https://api.openai.com/v1`. Empty is the built-in one."""
     upstream_key: str = field(default="", repr=False)
     """ENCLAVA_UPSTREAM_KEY: the provider's key, which no client ever sees."""
-    store: str = "memory:"
-    """ENCLAVA_STORE: where keys and budgets are kept."""
+    store: str = "sqlite:///enclava.db"
+    """ENCLAVA_STORE: where keys and budgets are kept. `memory:` forgets them when the gateway stops."""
     prices: Path = PRICES
     """ENCLAVA_PRICES: a price file, in TOML or as LiteLLM writes it in JSON."""
     jwt_secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)

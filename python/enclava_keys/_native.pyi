@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, final
 
 from enclava_keys.arguments import Amount, Body, Ip, KeyChanges, KeyFields, Seconds, Time
 from enclava_keys.ledger import Ledger, Phase, RowKey
 from enclava_keys.store import Store
-from enclava_keys.values import Alert, Balances, Check, Event, Reason, Stats, Tally
+from enclava_keys.values import Alert, Balances, Check, Event, Health, Reason, Stats, Tally
 
 __all__ = [
     "Change",
@@ -27,6 +28,7 @@ __all__ = [
     "Row",
     "Secret",
     "Settlement",
+    "Sqlite",
     "Step",
     "Stream",
     "Usage",
@@ -228,9 +230,16 @@ class Gate:
         """Call `callback` with every alert from now on, on a thread of the library's own: it may be slow, and what
         it raises is told by `sys.unraisablehook`. A second callback replaces the first. Answers the callback,
         so that this is a decorator as well.
+
+        Where the ledger outlives the process (`sqlite:` does), so does an alert until it was told: one whose callback
+        raises, or is cut off with its process, is told again after a while, under the same `id`, by this gate or
+        another one on that ledger that has a callback or takes alerts. A callback that takes longer than 15 seconds may
+        find that its alert was told elsewhere as well. In `memory:` an alert that failed is lost.
         """
     def take_alerts(self, most: int | None = None) -> list[Alert]:
-        """Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept."""
+        """Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept. Taken is told: a ledger
+        that keeps alerts forgets them.
+        """
     def take_events(self, most: int | None = None) -> list[Event]:
         """Take at most `most` events that nobody took yet, oldest first: what happened to keys, the store and the ledger. The
         last 1024 are kept.
@@ -245,8 +254,8 @@ class Gate:
         Raises `LedgerError` or `InvalidRecord`; the records in force stay in force.
         """
     def flush(self) -> None:
-        """Wait until every alert was told and everything is where it is kept. Not to be called from an alert's
-        callback.
+        """Wait until everything is where it is kept and every alert was told to the callback, if there is one. Not to be
+        called from there.
         """
     def create_key(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:
         """Make a key. The fields are those of `KeyFields`; what is not named is the default: no limit, no
@@ -372,6 +381,8 @@ class Gate:
         """`record` for an event loop."""
     async def history_async(self, key_id: str, /, days: int) -> list[Tally]:
         """`history` for an event loop."""
+    async def take_alerts_async(self, most: int | None = None) -> list[Alert]:
+        """`take_alerts` for an event loop."""
     async def usage_async(self, key_id: str, /) -> Balances:
         """`usage` for an event loop."""
     async def create_key_async(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:
@@ -509,6 +520,27 @@ class Permit:
         _traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+@final
+class Sqlite:
+    """The SQLite file of keys and budgets at a URL, to look after: gates may use it meanwhile."""
+
+    def __new__(cls, url: str, /) -> Self:
+        """Open the file at `url`, as `Gate.open` reads it, and make it if there is none.
+
+        Raises `InvalidValue` for another URL, `LedgerError` if the file cannot be used.
+        """
+    def doctor(self) -> Health:
+        """Read the whole file, count everything again, and tell what does not fit. Calls go on meanwhile.
+
+        Raises `LedgerError` if it cannot be read at all.
+        """
+    def backup(self, to: str | PathLike[str], /) -> None:
+        """Copy the file, as it is at one moment, to the new file `to`, for its owner alone. Calls go on meanwhile. Put the
+        copy in the place of a damaged file while no process uses that.
+
+        Raises `LedgerError`, if `to` is there already among others.
+        """
 
 @final
 class Stream:

@@ -71,10 +71,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A meter crossed its threshold in a window. Told exactly once."""
+    """A meter crossed its threshold in a window: decided exactly once.
 
+    In `memory:` it is told once. A ledger that outlives the process keeps it until it was told: it is told at
+    least once, whoever dies, and once to a receiver that remembers `id`.
+    """
+
+    id: str
+    """The same each time that it is told: the key, the meter, when the window began, and the threshold."""
     key_id: str
     key_name: str
+    """Empty if the key is not known here any more."""
     meter: Meter
     threshold: Decimal
     """The share of the limit that was reached: `Decimal("0.8")` is 80 %."""
@@ -157,6 +164,32 @@ class Tally:
     """How many calls were charged."""
     usage: Usage
     """What they were charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a SQLite file of keys and budgets is."""
+
+    faults: list[str]
+    """What is wrong, each with what it is about; empty if all is well. At most a hundred are told."""
+    sqlite: str
+    """The version of SQLite."""
+    schema: int
+    """The version of the schema."""
+    keys: int
+    """Key records."""
+    accounts: int
+    """Owners of budgets that were used."""
+    live: int
+    """Calls in flight."""
+    holds: int
+    """Calls that are remembered, in flight or not."""
+    alerts: int
+    """Alerts that nobody was told yet."""
+    bytes: int
+    """The size of the file."""
+    journal_bytes: int
+    """The size of the journal beside it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,15 +132,27 @@ impl Marks {
     /// Adds `threshold`; `None` if it was told before or there is no room.
     pub fn with(self, threshold: Threshold) -> Option<Self> {
         let wanted = u64::from(threshold.basis_points());
-        for slot in 0..Self::SLOTS {
-            let shift = slot.saturating_mul(Self::BITS);
-            match (self.0 >> shift) & 0x3fff {
+        for shift in Self::shifts() {
+            match self.at(shift) {
                 0 => return Some(Self(self.0 | (wanted << shift))),
                 told if told == wanted => return None,
                 _ => {}
             }
         }
         None
+    }
+
+    /// Whether `threshold` was told.
+    pub fn has(self, threshold: Threshold) -> bool {
+        Self::shifts().any(|shift| self.at(shift) == u64::from(threshold.basis_points()))
+    }
+
+    fn shifts() -> impl Iterator<Item = u32> {
+        (0..Self::SLOTS).map(|slot| slot.saturating_mul(Self::BITS))
+    }
+
+    const fn at(self, shift: u32) -> u64 {
+        (self.0 >> shift) & 0x3fff
     }
 }
 
@@ -187,8 +199,10 @@ mod tests {
         let at = |bp| Threshold::from_basis_points(bp).unwrap();
         let mut marks = Marks::default();
         for bp in [8_000, 10_000, 1, 9_000] {
+            assert!(!marks.has(at(bp)));
             marks = marks.with(at(bp)).unwrap();
             assert_eq!(marks.with(at(bp)), None);
+            assert!(marks.has(at(bp)));
         }
         assert_eq!(marks.with(at(5_000)), None, "a fifth has no room");
         assert!(marks.to_bits() < 1 << 56);

@@ -1,32 +1,38 @@
 //! Telling owners: alerts to a bounded queue, and to a callback on a thread of the library's own.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::queue::Queue;
-use crate::budget::{Amount, Meter, Threshold};
+use super::outbox::Outbox;
+use super::teller::{Callback, Shared};
+use crate::budget::{AlertId, Amount, Meter, Threshold};
 use crate::id::KeyId;
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Condvar, Mutex, MutexGuard, ThreadMark, this_thread};
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
 
-/// "This meter crossed its threshold in this window", told exactly once.
+/// "This meter crossed its threshold in this window", decided exactly once.
+///
+/// In `memory:` it is told once. A ledger that outlives the process keeps it until it was told: it is told at least
+/// once, whoever dies, and once to a receiver that remembers [`Alert::id`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
+    /// The same each time that it is told.
+    pub id: AlertId,
     /// Whose meter.
     pub key_id: KeyId,
-    /// The key's name.
+    /// The key's name; empty if the key is not known here any more.
     pub key_name: String,
     /// Which meter.
     pub meter: Meter,
     /// The share of the limit that was reached.
     pub threshold: Threshold,
-    /// What is used.
+    /// What was used when it was.
     pub used: Amount,
-    /// The limit.
+    /// The limit of then.
     pub limit: Amount,
     /// When the window began.
     pub window_start: Timestamp,
@@ -34,33 +40,32 @@ pub struct Alert {
     pub resets_at: Timestamp,
 }
 
-type Callback = dyn Fn(&Alert) + Send + Sync;
+/// What a callback answers to an alert: `()`, or a `Result` whose error says that nobody was told.
+pub trait Heard {
+    /// Whether somebody was told.
+    fn is_heard(&self) -> bool;
+}
+
+impl Heard for () {
+    fn is_heard(&self) -> bool {
+        true
+    }
+}
+
+impl<T, E> Heard for Result<T, E> {
+    fn is_heard(&self) -> bool {
+        self.is_ok()
+    }
+}
 
 /// Where alerts go. Nothing here ever waits for a callback.
 pub(super) struct AlertDesk {
+    outbox: Arc<Outbox>,
+    // How often the ledger is asked for alerts that nobody was told.
+    interval: Duration,
     worker: Mutex<Worker>,
 }
 
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    work: Condvar,
-    idle: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    // For whoever polls.
-    polled: Queue<Alert>,
-    // For the callback.
-    waiting: Queue<Alert>,
-    callback: Option<Arc<Callback>>,
-    busy: bool,
-    closing: bool,
-    runs_on: Option<ThreadMark>,
-}
-
-#[derive(Default)]
 struct Worker {
     shared: Arc<Shared>,
     // Also in the state, which a fork may leave locked.
@@ -70,47 +75,47 @@ struct Worker {
 }
 
 impl AlertDesk {
-    pub(super) fn new() -> Self {
-        Self { worker: Mutex::default() }
+    pub(super) fn new(outbox: Outbox, interval: Duration) -> Self {
+        let outbox = Arc::new(outbox);
+        let worker = Mutex::new(Worker::new(&outbox, interval, None));
+        Self { outbox, interval, worker }
     }
 
     /// Calls `callback` with every alert from now on, on a thread of the library's own.
     pub(super) fn on_alert(&self, callback: Arc<Callback>) {
         let mut worker = self.here();
         worker.callback = Some(Arc::clone(&callback));
-        worker.shared.state.lock().callback = Some(callback);
+        worker.shared.call(callback);
         worker.start();
     }
 
     pub(super) fn tell(&self, alert: Alert) {
         let mut worker = self.here();
         let called = worker.callback.is_some();
-        {
-            let mut state = worker.shared.state.lock();
-            if called {
-                state.waiting.push(alert.clone());
-            }
-            state.polled.push(alert);
-        }
         if called {
             worker.start();
-            worker.shared.work.notify_one();
         }
+        worker.shared.push(alert, called);
     }
 
-    /// At most `most` alerts that nobody took yet, oldest first.
+    /// At most `most` alerts that nobody took yet, oldest first; then those that the ledger has and nobody else.
     pub(super) fn take(&self, most: usize) -> Vec<Alert> {
-        self.here().shared.state.lock().polled.take(most)
+        let shared = Arc::clone(&self.here().shared);
+        let mut taken = shared.take(most);
+        if let Some(more) = most.checked_sub(taken.len()).filter(|more| *more > 0) {
+            taken.extend(self.outbox.ask(more));
+        }
+        self.outbox.told(taken.iter().map(|alert| alert.id.clone()));
+        taken
     }
 
     /// Alerts that were pushed out of a full queue.
     pub(super) fn lost(&self) -> u64 {
-        let worker = self.here();
-        let state = worker.shared.state.lock();
-        state.polled.lost().saturating_add(state.waiting.lost())
+        self.here().shared.lost()
     }
 
-    /// Waits until the callback has seen every alert told so far. Not to be called from the callback.
+    /// Waits until the callback has seen every alert told so far, here or in the ledger. Not to be called from the
+    /// callback.
     pub(super) fn flush(&self) {
         let shared = {
             let mut worker = self.here();
@@ -119,28 +124,36 @@ impl AlertDesk {
             }
             Arc::clone(&worker.shared)
         };
-        let mut state = shared.state.lock();
-        while state.callback.is_some() && (state.busy || !state.waiting.is_empty()) {
-            state = shared.idle.wait(state);
-        }
+        shared.flush();
+    }
+
+    /// The gate is gone: the ledger is asked no more, and what the permits that are left cross is still told.
+    pub(super) fn retire(&self) {
+        let shared = Arc::clone(&self.here().shared);
+        shared.retire();
     }
 
     // The worker of this process. What a fork brings along is the parent's: its alerts to tell, its thread, which does not
     // run here, and locks that this thread may have held.
     fn here(&self) -> MutexGuard<'_, Worker> {
         let mut worker = self.worker.lock();
-        let process = std::process::id();
-        if worker.process != process {
+        if worker.process != std::process::id() {
             let callback = worker.callback.take();
-            let shared = Arc::<Shared>::default();
-            shared.state.lock().callback.clone_from(&callback);
-            *worker = Worker { shared, callback, thread: None, process };
+            *worker = Worker::new(&self.outbox, self.interval, callback);
         }
         worker
     }
 }
 
 impl Worker {
+    fn new(outbox: &Arc<Outbox>, interval: Duration, callback: Option<Arc<Callback>>) -> Self {
+        let shared = Arc::new(Shared::new(Arc::clone(outbox), interval));
+        if let Some(callback) = &callback {
+            shared.call(Arc::clone(callback));
+        }
+        Self { shared, callback, thread: None, process: std::process::id() }
+    }
+
     // Starts the thread if there is a callback and no thread yet; answers whether one runs.
     fn start(&mut self) -> bool {
         if self.thread.is_none() && self.callback.is_some() {
@@ -153,34 +166,13 @@ impl Worker {
     }
 }
 
-impl Shared {
-    fn run(&self) {
-        self.state.lock().runs_on = Some(this_thread());
-        loop {
-            let mut state = self.state.lock();
-            state.busy = false;
-            self.idle.notify_all();
-            while state.waiting.is_empty() && !state.closing {
-                state = self.work.wait(state);
-            }
-            let Some(alert) = state.waiting.pop() else { return };
-            state.busy = true;
-            let callback = state.callback.clone();
-            drop(state);
-            // A callback that panics loses its own alert and nothing else.
-            let _ = catch_unwind(AssertUnwindSafe(|| callback.iter().for_each(|callback| callback(&alert))));
-        }
-    }
-}
-
 impl Drop for AlertDesk {
     fn drop(&mut self) {
-        let Worker { shared, thread, .. } = std::mem::take(&mut *self.here());
-        let mut state = shared.state.lock();
-        state.closing = true;
-        let own = state.runs_on == Some(this_thread());
-        drop(state);
-        shared.work.notify_all();
+        let (shared, thread) = {
+            let mut worker = self.here();
+            (Arc::clone(&worker.shared), worker.thread.take())
+        };
+        let own = shared.close();
         if let Some(thread) = thread.filter(|_| !own) {
             let _ = thread.join();
         }

@@ -6,7 +6,7 @@ use super::core::{Of, Refused, Subject, Tie, account, not_remembered};
 use super::events::EventKind;
 use super::lane::Count;
 use super::open::Builder;
-use super::{Alert, Balances, Error, Gate, OnUnavailable, Permit, Request, Settlement, hold_ids};
+use super::{Alert, Balances, Error, Gate, Heard, OnUnavailable, Permit, Request, Settlement, hold_ids};
 use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
 use crate::id::KeyId;
 use crate::key::Key;
@@ -142,13 +142,19 @@ impl Gate {
         Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
     }
 
-    /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and if it panics
-    /// only its own alert is lost. Alerts wait for it in a bounded queue. A second callback replaces the first.
-    pub fn on_alert(&self, callback: impl Fn(&Alert) + Send + Sync + 'static) {
-        self.core.alerts.on_alert(Arc::new(callback));
+    /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and alerts wait for
+    /// it in a bounded queue. A second callback replaces the first.
+    ///
+    /// Where the ledger outlives the process (`sqlite:` does), so does an alert until it was told: one whose callback panics,
+    /// answers `Err` or is cut off with its process is told again after a while, under the same [`Alert::id`], by
+    /// this gate or another one on that ledger that has a callback or takes alerts. A callback that takes longer than 15
+    /// seconds may find that its alert was told elsewhere as well. In `memory:` an alert that failed is lost.
+    pub fn on_alert<H: Heard>(&self, callback: impl Fn(&Alert) -> H + Send + Sync + 'static) {
+        self.core.alerts.on_alert(Arc::new(move |alert| callback(alert).is_heard()));
     }
 
-    /// Takes at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept.
+    /// Takes at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept. Taken is told: the ledger is
+    /// asked for what nobody else has and told to forget what is taken, so that this may block where calls may.
     pub fn take_alerts(&self, most: usize) -> Vec<Alert> {
         self.core.alerts.take(most)
     }
@@ -161,13 +167,16 @@ impl Gate {
         Ok(self.core.refresher.refresh(&self.core, self.core.clock.now())?)
     }
 
-    /// Waits until every alert was told and everything is where it is kept. Not to be called from an alert callback.
+    /// Waits until everything is where it is kept and every alert was told to the callback, if there is one. Not to be called
+    /// from there.
     ///
     /// # Errors
-    /// [`Error::Ledger`] if something could not be brought there.
+    /// [`Error::Ledger`] if something could not be brought where it is kept.
     pub fn flush(&self) -> Result<(), Error> {
+        // What is brought there may cross a threshold.
+        let flushed = self.core.books.ledger().flush();
         self.core.alerts.flush();
-        Ok(self.core.books.ledger().flush()?)
+        Ok(flushed?)
     }
 
     /// Sets the estimate aside for a request that passed the policy.
@@ -270,5 +279,6 @@ impl Drop for Gate {
     fn drop(&mut self) {
         // Whoever must know that everything arrived calls `flush`.
         let _ = self.core.books.ledger().flush();
+        self.core.alerts.retire();
     }
 }

@@ -14,8 +14,8 @@ use super::refresh::Refresher;
 use super::waiting::Waiting;
 use super::{Alert, Settlement};
 use crate::budget::{
-    Amount, Calendar, Crossing, Hold, Limits, Money, Owner, PermitId, Phase, Refusal, Standing, Usage,
-    Windows,
+    AlertId, Amount, Calendar, Crossing, Hold, Limits, Money, Owner, PermitId, Phase, Refusal, Standing,
+    Usage, Windows,
 };
 use crate::clock::Clock;
 use crate::id::KeyId;
@@ -301,7 +301,14 @@ impl Core {
     }
 
     fn tell(&self, of: &Of<'_>, windows: Windows, crossings: &[Crossing]) -> Vec<Alert> {
+        let id = |crossing: &Crossing| AlertId {
+            key: of.account.owner.id().clone(),
+            meter: crossing.meter,
+            window_start: crossing.window_start,
+            threshold: crossing.threshold,
+        };
         let alert = |crossing: &Crossing| Alert {
+            id: id(crossing),
             key_id: of.account.owner.id().clone(),
             key_name: of.name.to_owned(),
             meter: crossing.meter,

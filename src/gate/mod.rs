@@ -11,19 +11,21 @@ mod hold_ids;
 mod lane;
 mod manage;
 mod open;
+mod outbox;
 mod permit;
 mod priced;
 mod queue;
 mod refresh;
 mod request;
 mod stats;
+mod teller;
 mod waiting;
 
 use std::sync::Arc;
 
 use self::core::{Core, Tie};
 
-pub use alerts::Alert;
+pub use alerts::{Alert, Heard};
 pub use check::{Check, Decision, Rule};
 pub use error::Error;
 pub use events::{Event, EventKind};

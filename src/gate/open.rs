@@ -1,6 +1,6 @@
 //! Opening a gate.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::alerts::AlertDesk;
@@ -9,6 +9,7 @@ use super::directory::Directory;
 use super::events::EventDesk;
 use super::hold_ids::HoldIds;
 use super::lane::Lanes;
+use super::outbox::Outbox;
 use super::refresh::Refresher;
 use super::waiting::Waiting;
 use super::{Error, Gate};
@@ -134,7 +135,8 @@ impl Builder {
         Self { on_unavailable, ..self }
     }
 
-    /// How old the records of a store that others write to may grow before it is asked for news. The default is a second.
+    /// How old the records of a store that others write to may grow before it is asked for news, and how often a ledger
+    /// that keeps alerts is asked for those that nobody was told. The default is a second.
     pub fn refresh_interval(self, refresh_interval: Duration) -> Self {
         Self { refresh_interval, ..self }
     }
@@ -174,16 +176,20 @@ impl Builder {
                 (store.unwrap_or(its_store), ledger.unwrap_or(its_ledger))
             }
         };
-        let core = Arc::new(Core {
+        let ids = HoldIds::new()?;
+        let core = Arc::new_cyclic(|core| Core {
             clock: self.clock,
             directory: Directory::new(),
             refresher: Refresher::new(store, self.refresh_interval, self.stale_limit),
+            alerts: AlertDesk::new(
+                Outbox::new(Arc::clone(&ledger), Weak::clone(core)),
+                self.refresh_interval,
+            ),
             books: Books::new(ledger, self.terms),
             peppers: self.peppers,
             lanes: Lanes::default(),
-            alerts: AlertDesk::new(),
             events: EventDesk::default(),
-            ids: HoldIds::new()?,
+            ids,
             waiting: Waiting::default(),
             look: self.look,
             prices: RwLock::new(Arc::new(self.prices)),

@@ -25,6 +25,13 @@ impl<T> Queue<T> {
         self.waiting.pop_front()
     }
 
+    /// Lets the oldest go while they are `past`: somebody else has them.
+    pub(super) fn skip_while(&mut self, past: impl Fn(&T) -> bool) {
+        while self.waiting.front().is_some_and(&past) {
+            self.waiting.pop_front();
+        }
+    }
+
     /// At most `most` of them, oldest first.
     pub(super) fn take(&mut self, most: usize) -> Vec<T> {
         let count = self.waiting.len().min(most);
@@ -63,7 +70,8 @@ mod tests {
         assert_eq!((queue.lost(), queue.take(2)), (6, vec![6, 7]));
         assert_eq!(queue.newest(1).next(), Some(&mut 1_029));
         assert_eq!(queue.pop(), Some(8));
-        assert_eq!(queue.take(usize::MAX).len(), 1_021);
+        queue.skip_while(|item| *item < 11);
+        assert_eq!((queue.lost(), queue.take(usize::MAX).len()), (6, 1_019));
         assert!(queue.is_empty());
     }
 }

@@ -6,8 +6,9 @@ mod terms;
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
-use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
+use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use crate::time::Timestamp;
 
 pub use books::Books;
@@ -69,6 +70,35 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// When the ledger cannot tell.
     fn history(&self, _owner: &Owner, _days: usize) -> Result<Vec<Tally>, LedgerError> {
         Ok(Vec::new())
+    }
+
+    /// For how long a notice is left to whoever has it, or `None`, which is what a ledger says that keeps no notices; always
+    /// the same.
+    ///
+    /// A ledger that keeps them keeps the [`Notice`] of each change that crossed a threshold in the same step, so that no
+    /// alert is lost with the process that was to tell it. A notice is first left to that process; one that was not
+    /// [`told`](Self::told) by the end of the claim is handed out again, so that whoever died or failed is stood in for.
+    /// Claims are about processes, not about windows: they run by the ledger's own clock.
+    fn claim(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Hands out at most `most` notices that nobody was told and nobody has, the oldest first, each to one caller for the
+    /// time of a claim or longer. There may be some although no step of this process crossed anything. Small when there
+    /// are none: every gate that tells alerts asks once in each refresh interval.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn untold(&self, _most: usize) -> Result<Vec<Notice>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets the notices of these alerts: their owners were told. Those that are not there are forgotten already.
+    ///
+    /// # Errors
+    /// When the ledger cannot do so now; they are told again then, under the same ids.
+    fn told(&self, _alerts: &[AlertId]) -> Result<(), LedgerError> {
+        Ok(())
     }
 
     /// Whether other processes keep their books here too.

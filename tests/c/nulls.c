@@ -102,6 +102,7 @@ static void nothing_given(void) {
   NULLS(enclava_gate_record(NULL, none, zero, none, NULL, NULL));
 
   NULLS(enclava_alert_read(NULL, NULL));
+  NULLS(enclava_alert_id(NULL, NULL, 0, NULL));
   NULLS(enclava_alert_key_id(NULL, NULL, 0, NULL));
   NULLS(enclava_alert_key_name(NULL, NULL, 0, NULL));
   NULLS(enclava_gate_on_alert(NULL, NULL, NULL));

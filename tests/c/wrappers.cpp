@@ -44,6 +44,7 @@ static void one_call(const Gate &gate, const enclava::NewKey &made) {
   CHECK(settled && enclava::to_string(settled->usage().cost) == "8.00");
   CHECK(settled->alerts().size() == 1 && settled->alerts()[0].info.meter == ENCLAVA_METER_DAILY_SPEND);
   CHECK(settled->alerts()[0].key_id == made.key.id());
+  CHECK(settled->alerts()[0].id.find(made.key.id() + ":daily_spend:") == 0);
   auto again = moved.settle(usage("8", 1));
   CHECK(!again && again.error().status() == ENCLAVA_STATUS_ALREADY_SETTLED && again.error().first()->cost.usd == 8);
 

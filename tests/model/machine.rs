@@ -62,7 +62,9 @@ impl StateMachineTest for Machine {
 
     fn apply(mut subject: Subject, oracle: &Oracle, op: Op) -> Subject {
         let answer = subject.happen(oracle, &op);
-        assert_eq!(answer, oracle.answer, "the answer to {op:?}");
+        // An engine that could not answer says why.
+        let why = if answer == oracle.answer { Vec::new() } else { subject.gate.take_events(99) };
+        assert_eq!(answer, oracle.answer, "the answer to {op:?}; {why:?}");
         for slot in 0..SLOTS {
             let standing = subject.gate.usage(&id(slot)).ok();
             let standing =

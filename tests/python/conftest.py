@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
 from enclava_keys import Gate, ManualClock, NewKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_database_stays() -> Iterator[None]:
+    before = databases()
+    yield
+    assert databases() <= before, "a test left a database in the tree: it belongs in tmp_path"
+
+
+def databases() -> set[Path]:
+    inside = [
+        path for part in ("docs", "examples", "python", "tests") for path in (ROOT / part).rglob("*.db*")
+    ]
+    return {*ROOT.glob("*.db*"), *inside}
 
 
 @pytest.fixture

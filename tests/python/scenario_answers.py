@@ -82,6 +82,7 @@ def permit(permit: Permit) -> dict[str, Any]:
 
 def alert(alert: Alert, name_of: Callable[[str], str]) -> dict[str, Any]:
     return {
+        "id": alert.id,
         "key": name_of(alert.key_id),
         "key_name": alert.key_name,
         "meter": alert.meter,

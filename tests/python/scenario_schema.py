@@ -189,7 +189,7 @@ def _expect(expect: dict[str, Any], tells: set[str], where: str) -> None:
             _known(fields, set(), tells, where)
             for alert in fields.get("alerts", []):
                 needed = {"key", "meter", "threshold", "used", "limit", "window_start"}
-                _known(alert, needed, {"key_name", "resets_at"}, where)
+                _known(alert, needed, {"id", "key_name", "resets_at"}, where)
             for event in fields.get("events", []):
                 _known(event, {"kind", "key"}, {"at", "times"}, where)
             for balance in (fields[name] for name in _BALANCES & set(fields)):

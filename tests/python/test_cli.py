@@ -306,7 +306,6 @@ def test_keys_live_in_a_file_of_a_database(tmp_path: Path) -> None:
 def test_a_store_that_forgets_is_refused() -> None:
     for store, because in (
         ("memory:", "forgets its keys"),
-        ("", "which store?"),
         ("nonsense", "url: must be"),
     ):
         done = program("list", ENCLAVA_STORE=store)

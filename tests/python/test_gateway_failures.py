@@ -80,7 +80,7 @@ def test_a_provider_that_cannot_be_reached_costs_nothing() -> None:
 
 def asked_of(address: tuple[str, int]) -> tuple[int, Decimal]:
     """Make one call through a gateway to `address`; its status, and what it was charged."""
-    app = build(Settings(upstream=f"http://{address[0]}:{address[1]}"))
+    app = build(Settings(upstream=f"http://{address[0]}:{address[1]}", store="memory:"))
     with TestClient(app) as client:
         made = app.state.gate.create_key("App", daily_spend_limit=1)
         headers = {"authorization": f"Bearer {made.secret.reveal()}"}

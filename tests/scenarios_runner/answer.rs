@@ -153,6 +153,7 @@ pub(super) fn settlement(settlement: &Settlement, name_of: &dyn Fn(&Alert) -> St
 
 pub(super) fn alert(alert: &Alert, key: &str) -> Value {
     json!({
+        "id": alert.id.to_string(),
         "key": key,
         "key_name": alert.key_name,
         "meter": alert.meter.as_str(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use enclava_keys::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
+use enclava_keys::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use enclava_keys::gate::OnUnavailable;
 use enclava_keys::key::Peppers;
 use enclava_keys::ledger::{Ledger, LedgerError, OnLapse};
@@ -190,6 +190,20 @@ impl Ledger for SwitchedLedger {
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {
         self.silent.check()?;
         self.ledger.forget(owner)
+    }
+
+    fn claim(&self) -> Option<Duration> {
+        self.ledger.claim()
+    }
+
+    fn untold(&self, most: usize) -> Result<Vec<Notice>, LedgerError> {
+        self.silent.check()?;
+        self.ledger.untold(most)
+    }
+
+    fn told(&self, alerts: &[AlertId]) -> Result<(), LedgerError> {
+        self.silent.check()?;
+        self.ledger.told(alerts)
     }
 
     fn is_shared(&self) -> bool {

@@ -138,7 +138,7 @@ impl Names for Balances {
 fn alerts(value: &Value) -> Result<(), String> {
     const NEEDED: &[&str] = &["key", "meter", "threshold", "used", "limit", "window_start"];
     let list = value.as_array().ok_or("alerts are a list")?;
-    list.iter().try_for_each(|alert| known(alert, &["key_name", "resets_at"], NEEDED))
+    list.iter().try_for_each(|alert| known(alert, &["id", "key_name", "resets_at"], NEEDED))
 }
 
 fn known(value: &Value, may: &[&str], must: &[&str]) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! "This meter crossed its threshold in this window", told exactly once.
+//! "This meter crossed its threshold in this window", decided exactly once.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -96,6 +96,20 @@ pub extern "C" fn enclava_alert_read(
     })
 }
 
+/// The id of the alert, the same each time that it is told: the key, the meter, when the window began and the threshold.
+///
+/// In `memory:` an alert is told once. A ledger that outlives the process keeps it until it was told: it is told at least
+/// once, whoever dies, and once to a receiver that remembers ids.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_alert_id(
+    alert: Option<&enclava_alert>,
+    buffer: *mut c_char,
+    capacity: usize,
+    len: Option<&mut MaybeUninit<usize>>,
+) -> enclava_status {
+    guard(|| Buffer::new(buffer, capacity, len).write(&given(alert, "alert")?.0.id.to_string()))
+}
+
 /// The id of the key whose meter it is.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_alert_key_id(
@@ -107,7 +121,7 @@ pub extern "C" fn enclava_alert_key_id(
     guard(|| Buffer::new(buffer, capacity, len).write(&given(alert, "alert")?.0.key_id.to_string()))
 }
 
-/// The name of that key.
+/// The name of that key; empty if it is not known here any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_alert_key_name(
     alert: Option<&enclava_alert>,
@@ -122,7 +136,8 @@ pub extern "C" fn enclava_alert_key_name(
 /// lives until the callback returns.
 ///
 /// The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
-/// request. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
+/// request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
+/// ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
 /// gate has been freed.
 ///
 /// Callable from any thread.
@@ -144,9 +159,10 @@ pub extern "C" fn enclava_gate_on_alert(
     })
 }
 
-/// Takes the oldest alert that nobody took yet; the last 1024 are kept. Free it with enclava_alert_free().
+/// Takes the oldest alert that nobody took yet; the last 1024 are kept. Free it with enclava_alert_free(). Taken is told: a
+/// ledger that keeps alerts forgets it.
 ///
-/// Callable from any thread.
+/// Callable from any thread. May block where the ledger may.
 /// @return ENCLAVA_STATUS_NOT_FOUND if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_gate_take_alert(

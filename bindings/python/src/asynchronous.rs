@@ -53,6 +53,9 @@ twins! { Gate:
     /// `history` for an event loop.
     history_async of "history"
         "($self, key_id, /, days)"
+    /// `take_alerts` for an event loop.
+    take_alerts_async of "take_alerts"
+        "($self, most=None)"
     /// `usage` for an event loop.
     usage_async of "usage"
         "($self, key_id, /)"

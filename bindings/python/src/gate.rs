@@ -93,6 +93,11 @@ impl Gate {
     /// Call `callback` with every alert from now on, on a thread of the library's own: it may be slow, and what
     /// it raises is told by `sys.unraisablehook`. A second callback replaces the first. Answers the callback,
     /// so that this is a decorator as well.
+    ///
+    /// Where the ledger outlives the process (`sqlite:` does), so does an alert until it was told: one whose callback
+    /// raises, or is cut off with its process, is told again after a while, under the same `id`, by this gate or
+    /// another one on that ledger that has a callback or takes alerts. A callback that takes longer than 15 seconds may
+    /// find that its alert was told elsewhere as well. In `memory:` an alert that failed is lost.
     #[pyo3(signature = (callback, /))]
     fn on_alert<'py>(&self, callback: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         if !callback.is_callable() {
@@ -105,14 +110,16 @@ impl Gate {
         Ok(callback)
     }
 
-    /// Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept.
+    /// Take at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept. Taken is told: a ledger
+    /// that keeps alerts forgets them.
     #[pyo3(signature = (most = None))]
     fn take_alerts<'py>(
         &self,
         py: Python<'py>,
         most: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let taken = self.open_core()?.take_alerts(at_most(most)?);
+        let most = at_most(most)?;
+        let taken = self.run(py, self.open_core()?, |core| core.take_alerts(most));
         values::alerts(py, &taken)
     }
 
@@ -148,8 +155,8 @@ impl Gate {
         plugged::detached(py, || core.refresh()).map_err(|error| raised(py, error))
     }
 
-    /// Wait until every alert was told and everything is where it is kept. Not to be called from an alert's
-    /// callback.
+    /// Wait until everything is where it is kept and every alert was told to the callback, if there is one. Not to be
+    /// called from there.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.open_core()?;
         plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))

@@ -19,6 +19,7 @@ mod plugged;
 mod prices;
 mod record;
 mod settlement;
+mod sqlite;
 mod steps;
 mod stream;
 mod times;
@@ -48,6 +49,8 @@ mod _native {
     use crate::prices::PriceBook;
     #[pymodule_export]
     use crate::settlement::{Settlement, Usage};
+    #[pymodule_export]
+    use crate::sqlite::Sqlite;
     #[pymodule_export]
     use crate::steps::{Change, Moved, Outcome, Row, Step};
     #[pymodule_export]

@@ -1,5 +1,6 @@
 //! Values that are told rarely, as the dataclasses of the package.
 
+use enclava_keys::engine::Health;
 use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Event, Stats};
 use enclava_keys::ledger::Tally;
 use enclava_keys::{Alert, Denial as CoreDenial};
@@ -120,6 +121,13 @@ pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
     STATS.import(py, MODULE, "Stats")?.call((), Some(counts.cast::<PyDict>()?))
 }
 
+/// How a database is.
+pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'py, PyAny>> {
+    static HEALTH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let told = json::object(py, &serde_json::to_value(health).unwrap_or_default())?;
+    HEALTH.import(py, MODULE, "Health")?.call((), Some(told.cast::<PyDict>()?))
+}
+
 /// Alerts, in order.
 pub(crate) fn alerts<'py>(py: Python<'py>, alerts: &[Alert]) -> PyResult<Bound<'py, PyList>> {
     PyList::new(py, alerts.iter().map(|told| alert(py, told)).collect::<PyResult<Vec<_>>>()?)
@@ -128,6 +136,7 @@ pub(crate) fn alerts<'py>(py: Python<'py>, alerts: &[Alert]) -> PyResult<Bound<'
 fn alert<'py>(py: Python<'py>, alert: &Alert) -> PyResult<Bound<'py, PyAny>> {
     static ALERT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     ALERT.import(py, MODULE, "Alert")?.call1((
+        alert.id.to_string(),
         alert.key_id.to_string(),
         alert.key_name.as_str(),
         alert.meter.as_str(),
@@ -151,16 +160,20 @@ pub(crate) fn events<'py>(py: Python<'py>, events: &[Event]) -> PyResult<Bound<'
     PyList::new(py, events.collect::<PyResult<Vec<_>>>()?)
 }
 
+/// An alert that nobody was told.
+pub(crate) struct Unheard;
+
 /// Tells the callback of an alert, on the core's own thread. What it raises is reported as Python reports errors that
 /// nobody can catch.
-pub(crate) fn tell(callback: &Callback, told: &Alert) {
+pub(crate) fn tell(callback: &Callback, told: &Alert) -> Result<(), Unheard> {
     // None when the interpreter is on its way out.
-    Python::try_attach(|py| {
-        let callback = callback.lock().as_ref().map(|callback| callback.clone_ref(py));
-        let Some(callback) = callback else { return };
+    let heard = Python::try_attach(|py| {
+        let callback = callback.lock().as_ref().map(|callback| callback.clone_ref(py)).ok_or(Unheard)?;
         let outcome = alert(py, told).and_then(|alert| callback.call1(py, (alert,)));
-        if let Err(error) = outcome {
+        outcome.map(drop).map_err(|error| {
             error.write_unraisable(py, Some(callback.bind(py)));
-        }
+            Unheard
+        })
     });
+    heard.unwrap_or(Err(Unheard))
 }

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enclava_keys._native import Gate
+from enclava_keys.cli.care import CARES, care
 from enclava_keys.cli.commands import Stop, run
 from enclava_keys.cli.parser import parser
 from enclava_keys.errors import Conflict, EnclavaError, InvalidRecord, InvalidValue, NotFound
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_DEFAULT = "sqlite:///enclava.db"
 _FORGETS = (
     "memory: forgets its keys when this program ends; "
     "name the store of your gateway, with --store or ENCLAVA_STORE"
@@ -41,10 +44,8 @@ def main(arguments: Sequence[str] | None = None, *, open_gate: Callable[..., Gat
     """Do what the arguments say, those of the program by default; answer the exit code."""
     asked = parser().parse_args(arguments)
     try:
-        with open_gate(_store(asked), peppers=_peppers()) as gate:
-            code = run(gate, asked)
-            sys.stdout.flush()
-            return code
+        code = _done(asked, open_gate)
+        sys.stdout.flush()
     except Stop as stop:
         return _fail([str(stop)], stop.code)
     except (EnclavaError, TypeError) as error:
@@ -54,15 +55,21 @@ def main(arguments: Sequence[str] | None = None, *, open_gate: Callable[..., Gat
         # Whoever reads has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
+
+
+def _done(asked: Namespace, open_gate: Callable[..., Gate]) -> int:
+    store = _store(asked)
+    if asked.command in CARES:
+        return care(store, asked)
+    with open_gate(store, peppers=_peppers()) as gate:
+        return run(gate, asked)
 
 
 def _store(asked: Namespace) -> str:
     store: str | None = asked.store or os.environ.get("ENCLAVA_STORE")
     if not store:
-        message = (
-            "which store? name it with --store or ENCLAVA_STORE, such as file:///etc/enclava/policy.json"
-        )
-        raise Stop(message, 2)
+        return _here(asked)
     scheme = store.partition(":")[0]
     if scheme == "memory":
         raise Stop(_FORGETS, 2)
@@ -70,6 +77,19 @@ def _store(asked: Namespace) -> str:
         message = "with a policy file, budgets live in the memory of each gateway: ask it there"
         raise Stop(message, 2)
     return store
+
+
+# The file that the gateway next door keeps; only what makes keys makes it.
+def _here(asked: Namespace) -> str:
+    path = Path(_DEFAULT.removeprefix("sqlite:///"))
+    if not path.exists():
+        if asked.command not in ("create", "import"):
+            message = (
+                f"there is no {path} here: name the store of your gateway, with --store or ENCLAVA_STORE"
+            )
+            raise Stop(message, 2)
+        print(f"enclava-keys: keys will be kept in {path.absolute()}", file=sys.stderr)
+    return _DEFAULT
 
 
 # `id=hex,id=hex`, the first for new secrets.

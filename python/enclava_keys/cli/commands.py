@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from enclava_keys._native import Gate, Key, NewKey
 
-__all__ = ["Stop", "run"]
+__all__ = ["Stop", "run", "tell"]
 
 # Longer than any secret, so that one that is too long is told so.
 _LONGEST_LINE = 1024
@@ -44,7 +44,7 @@ def _create(gate: Gate, asked: Namespace) -> None:
 
 def _list(gate: Gate, asked: Namespace) -> None:
     keys = gate.keys(asked.after, asked.limit)
-    _tell(asked, [key.to_dict() for key in keys], tables.keys(keys))
+    tell(asked, [key.to_dict() for key in keys], tables.keys(keys))
 
 
 def _update(gate: Gate, asked: Namespace) -> None:
@@ -68,12 +68,16 @@ def _delete(gate: Gate, asked: Namespace) -> None:
     key = gate.key(asked.key_id)
     _confirm(asked, key, "Remove", "and its record")
     gate.delete_key(key.id)
-    _tell(asked, {"deleted": key.id}, f"deleted {tables.printable(key.name)} ({key.id})")
+    tell(asked, {"deleted": key.id}, f"deleted {tables.printable(key.name)} ({key.id})")
 
 
 def _usage(gate: Gate, asked: Namespace) -> None:
+    if asked.days is not None:
+        tallies = gate.history(asked.key_id, asked.days)
+        tell(asked, tables.plain(tallies), tables.tallies(tallies))
+        return
     balances = gate.usage(asked.key_id)
-    _tell(asked, tables.plain(balances), tables.balances(balances))
+    tell(asked, tables.plain(balances), tables.balances(balances))
 
 
 def _import(gate: Gate, asked: Namespace) -> None:
@@ -99,7 +103,7 @@ def _check(gate: Gate, asked: Namespace) -> int:
         "checks": tables.plain(decision.checks),
         "body": decision.denial.body if decision.denial else None,
     }
-    _tell(asked, told, decision.explain())
+    tell(asked, told, decision.explain())
     return 0 if decision else 1
 
 
@@ -111,7 +115,7 @@ def _fields(asked: Namespace) -> dict[str, Any]:
 def _new(asked: Namespace, made: NewKey, what: str) -> None:
     secret = made.secret.reveal()
     if asked.json:
-        _tell(
+        tell(
             asked,
             {"api_key": secret, "id": made.key.id, "hint": made.key.hint, "key": made.key.to_dict()},
             "",
@@ -124,10 +128,11 @@ def _new(asked: Namespace, made: NewKey, what: str) -> None:
 
 
 def _show(asked: Namespace, key: Key) -> None:
-    _tell(asked, key.to_dict(), tables.key(key))
+    tell(asked, key.to_dict(), tables.key(key))
 
 
-def _tell(asked: Namespace, value: object, text: str) -> None:
+def tell(asked: Namespace, value: object, text: str) -> None:
+    """Tell people the text, and programs the value."""
     print(json.dumps(value, indent=2, ensure_ascii=False) if asked.json else text)
 
 

@@ -11,18 +11,20 @@ from enclava_keys._native import __version__
 _DESCRIPTION = "Manage the API keys of an LLM gateway, in the store that the gateway reads."
 _EPILOG = """\
 environment:
-  ENCLAVA_STORE    the store, instead of --store
+  ENCLAVA_STORE    the store, instead of --store; without either it is sqlite:///enclava.db
   ENCLAVA_PEPPERS  the peppers of the store, as id=hex,id=hex: the first for new secrets
   ENCLAVA_SECRET   the secret that check and import ask for, instead of the standard input
 
 exit codes:
   0  done; for check: the request would be admitted
-  1  for check: the request would be denied
+  1  for check: the request would be denied; for doctor: something is wrong
   2  what was asked for is not valid: nothing was done
   3  there is no such key
   4  the state of things forbids it: a revision that moved on, an edit that would widen, a read-only store
   5  the store cannot answer
 """
+
+_MOST_DAYS: Final = 400
 
 # What is stated by one option each, in the words of the record.
 _TEXTS: Final = {
@@ -56,7 +58,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=__version__)
-    whole.add_argument("--store", metavar="URL", help="where the keys are, as Gate.open reads it")
+    whole.add_argument(
+        "--store",
+        metavar="URL",
+        help="where keys and budgets are, as Gate.open reads it: sqlite:///enclava.db",
+    )
     whole.add_argument("--json", action="store_true", help="answer in JSON, for programs")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _create(
@@ -70,9 +76,12 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("enable", help="start a key that was disabled").add_argument("key_id")
     _for_good(commands.add_parser("revoke", help="end a key for good"))
     _for_good(commands.add_parser("delete", help="remove a key and its record"))
-    commands.add_parser("usage", help="tell where the budgets of a key stand").add_argument("key_id")
+    _usage(commands.add_parser("usage", help="tell where the budgets of a key stand, or what it used"))
     _check(commands.add_parser("check", help="tell what a request would be answered, and why"))
     _import(commands.add_parser("import", help="take in a key that was made elsewhere"))
+    commands.add_parser("doctor", help="tell whether a SQLite file is sound and its books balance")
+    backup = commands.add_parser("backup", help="copy a SQLite file while it is in use")
+    backup.add_argument("to", metavar="FILE", help="the new file")
     return whole
 
 
@@ -113,6 +122,13 @@ def _for_good(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _usage(usage: argparse.ArgumentParser) -> None:
+    usage.add_argument("key_id")
+    usage.add_argument(
+        "--days", type=_days, metavar="N", help="what it used on the last N days of use, by model"
+    )
+
+
 def _check(check: argparse.ArgumentParser) -> None:
     for name in ("model", "purpose", "endpoint", "ip"):
         check.add_argument(f"--{name}")
@@ -149,6 +165,13 @@ def _settings(command: argparse.ArgumentParser) -> None:
 
 def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_DAYS:
+        message = f"must be a whole number from 1 to {_MOST_DAYS}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _listed(text: str) -> list[str]:

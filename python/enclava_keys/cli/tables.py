@@ -7,13 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from enclava_keys._native import Usage
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enclava_keys._native import Key
-    from enclava_keys.values import Balance, Balances
+    from enclava_keys.values import Balance, Balances, Health, Tally
 
-__all__ = ["balances", "key", "keys", "plain", "printable"]
+__all__ = ["balances", "health", "key", "keys", "plain", "printable", "tallies"]
 
 _NONE = "-"
 
@@ -71,6 +73,31 @@ def balances(balances: Balances) -> str:
     return _table(heading, rows)
 
 
+def tallies(tallies: Sequence[Tally]) -> str:
+    """Tell what a key used by day and model, in a table."""
+    heading = ("DAY", "MODEL", "CALLS", "USD", "TOKENS")
+    rows = [
+        (
+            plain(tally.day),
+            printable(tally.model or _NONE),
+            str(tally.calls),
+            f"{tally.usage.cost:f}",
+            str(tally.usage.tokens),
+        )
+        for tally in tallies
+    ]
+    return _table(heading, rows) if rows else "nothing was used, or this store keeps no history"
+
+
+def health(health: Health) -> str:
+    """Tell how a file is: its counts, and a line for each fault."""
+    told: dict[str, Any] = plain(health)
+    faults = told.pop("faults")
+    width = max(map(len, told))
+    lines = [f"{name:<{width}}  {value}" for name, value in told.items()]
+    return "\n".join([*lines, *(f"fault: {printable(fault)}" for fault in faults or ["none"])])
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever is told
     """Write a value in what JSON can hold: money as decimal text, times in UTC."""
     if dataclasses.is_dataclass(value):
@@ -82,6 +109,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever is told
             return value.isoformat().replace("+00:00", "Z")
         case list():
             return [plain(item) for item in value]
+        case Usage():
+            return {"cost": plain(value.cost), "tokens": value.tokens}
     return value
 
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use super::connection::{Database, at_one_moment};
@@ -11,8 +11,9 @@ use super::fault::Fault;
 use super::file::{self, Made};
 use super::holds;
 use super::meters::Meters;
+use super::notices;
 use super::schema;
-use crate::budget::{Amount, Meter};
+use crate::budget::{Amount, Meter, Notice};
 use crate::key::Key;
 use crate::time::Timestamp;
 
@@ -37,6 +38,8 @@ pub struct Health {
     pub live: u64,
     /// Calls that are remembered, in flight or not.
     pub holds: u64,
+    /// Alerts that nobody was told yet.
+    pub alerts: u64,
     /// The size of the file.
     pub bytes: u64,
     /// The size of the journal beside it.
@@ -63,6 +66,7 @@ fn count(connection: &Connection) -> Result<Health, Fault> {
     if faults.is_empty() {
         check_keys(connection, &mut faults)?;
         check_accounts(connection, &mut faults)?;
+        check_alerts(connection, &mut faults)?;
     }
     faults.truncate(MOST_TOLD);
     Ok(Health {
@@ -73,6 +77,7 @@ fn count(connection: &Connection) -> Result<Health, Fault> {
         accounts: count("SELECT count(*) FROM accounts")?,
         live: count("SELECT count(*) FROM holds WHERE rank = 0")?,
         holds: count("SELECT count(*) FROM holds")?,
+        alerts: count("SELECT count(*) FROM notices")?,
         bytes: 0,
         journal_bytes: 0,
     })
@@ -169,6 +174,31 @@ fn check_accounts(connection: &Connection, faults: &mut Vec<String>) -> Result<(
     faults.extend(lost.map(|((owner, meter, start), _)| {
         format!("account {owner}: calls in flight hold {meter} from {start} on, of which nothing is noted")
     }));
+    Ok(())
+}
+
+// An alert is kept by the step that marks its meter.
+fn check_alerts(connection: &Connection, faults: &mut Vec<String>) -> Result<(), Fault> {
+    let mut account = connection.prepare("SELECT meters FROM accounts WHERE owner = ?1")?;
+    let mut waiting = Vec::new();
+    notices::for_each(connection, |owner, notice| waiting.push((owner, notice)))?;
+    for (owner, notice) in waiting {
+        let Some(Notice { id, .. }) = notice else {
+            faults.push(format!("account {owner}: an alert cannot be read"));
+            continue;
+        };
+        let meters = account.query_row([&owner], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+        let Some(meters) = meters else {
+            faults.push(format!("account {owner}: an alert waits, and there is no such account"));
+            continue;
+        };
+        let meters = Meters::from_bytes(&meters).unwrap_or_default();
+        // Of a window that is no longer kept nothing is known.
+        let row = meters.get(id.meter, id.window_start);
+        if row.is_some_and(|row| !row.marks.has(id.threshold)) {
+            faults.push(format!("account {owner}: the alert {id} waits, and its meter is not marked"));
+        }
+    }
     Ok(())
 }
 

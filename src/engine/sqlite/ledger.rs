@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -9,8 +10,9 @@ use super::connection::Database;
 use super::fault::Fault;
 use super::history;
 use super::holds;
+use super::notices;
 use super::step::{Account, Job, Rows};
-use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
+use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use crate::engine::group::{Crew, Group, Whose};
 use crate::engine::per_process::PerProcess;
 use crate::ledger::{Ledger, LedgerError, MemoryLedger, Tally};
@@ -24,7 +26,8 @@ const MOST_TOGETHER: usize = 256;
 /// Calls of several threads share a transaction; each returns when it is as safe as the durability promises, and a caller
 /// that is alone waits for nobody. Of each key it remembers at least the last [`SqliteLedger::REMEMBERED_FINAL`] calls
 /// that were settled or released, and the last [`SqliteLedger::REMEMBERED_PROVISIONAL`] that were dropped or lapsed; and
-/// what it used on the last [`SqliteLedger::HISTORY_DAYS`] days on which it used anything, until the key is deleted.
+/// what it used on the last [`SqliteLedger::HISTORY_DAYS`] days on which it used anything, until the key is deleted. An
+/// alert that nobody was told is kept for [`SqliteLedger::ALERTS_KEPT`] at most.
 pub struct SqliteLedger {
     database: Arc<Database>,
     group: PerProcess<Group<Job, Answer>>,
@@ -39,6 +42,9 @@ impl SqliteLedger {
     pub const REMEMBERED_PROVISIONAL: usize = MemoryLedger::REMEMBERED_PROVISIONAL;
     /// The days of a key's history that are kept.
     pub const HISTORY_DAYS: usize = history::DAYS;
+    /// How long an alert waits for somebody to tell it, unless its key is deleted or its meter has crossed thresholds in
+    /// eight later windows before.
+    pub const ALERTS_KEPT: Duration = notices::KEPT;
 
     pub(super) fn new(database: Arc<Database>) -> Self {
         Self { database, group: PerProcess::new(Group::new()) }
@@ -122,6 +128,23 @@ impl Ledger for SqliteLedger {
 
     fn history(&self, owner: &Owner, days: usize) -> Result<Vec<Tally>, LedgerError> {
         self.read(|connection| history::last(connection, &owner.id().to_string(), days))
+    }
+
+    fn claim(&self) -> Option<Duration> {
+        Some(notices::CLAIM)
+    }
+
+    fn untold(&self, most: usize) -> Result<Vec<Notice>, LedgerError> {
+        if !self.read(notices::any)? {
+            return Ok(Vec::new());
+        }
+        let handed_out = self.database.write(|connection| notices::hand_out(connection, most));
+        handed_out.map_err(|fault| self.told(&fault))
+    }
+
+    fn told(&self, alerts: &[AlertId]) -> Result<(), LedgerError> {
+        let forgotten = self.database.write(|connection| notices::forget(connection, alerts));
+        forgotten.map_err(|fault| self.told(&fault))
     }
 
     fn is_shared(&self) -> bool {

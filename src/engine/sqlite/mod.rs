@@ -9,6 +9,7 @@ mod holds;
 mod ledger;
 mod load;
 mod meters;
+mod notices;
 mod options;
 mod schema;
 mod step;

@@ -8,7 +8,7 @@ use super::fault::Fault;
 const APPLICATION: i32 = 0x456e_436c;
 
 /// What each version adds to the one before. A version that was released is never edited.
-const VERSIONS: [&str; 2] = [V1, V2];
+const VERSIONS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 -- How often the keys changed, and from which change on it is known what was removed.
@@ -80,6 +80,25 @@ CREATE TABLE history (
     tokens INTEGER NOT NULL,
     PRIMARY KEY (owner, day, model)
 ) STRICT, WITHOUT ROWID;
+";
+
+const V3: &str = "
+-- Alerts that nobody was told yet. Used and cap are whole numbers of the meter's unit, which may have more than 64 bits.
+-- Nobody else gets one before left_until; tries counts those who got it since it was written.
+CREATE TABLE notices (
+    owner TEXT NOT NULL,
+    meter TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    threshold INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    used TEXT NOT NULL,
+    cap TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    left_until INTEGER NOT NULL,
+    PRIMARY KEY (owner, meter, start, threshold)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX notices_by_time ON notices (at);
 ";
 
 /// The version that this code writes.

@@ -8,7 +8,8 @@ use super::history::{self, Charged};
 use super::holds::{self, Rank};
 use super::ledger::SqliteLedger;
 use super::meters::Meters;
-use crate::budget::{Change, Delta, Hold, MAX_OWNERS, Meter, Moved, Outcome, Step};
+use super::notices;
+use crate::budget::{Change, Delta, Hold, MAX_OWNERS, Meter, Moved, Notice, Outcome, Step};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -84,6 +85,12 @@ impl Job {
         let home = accounts.first_mut().ok_or_else(no_owner)?;
         home.put(connection, before.as_ref(), &self.hold, self.model.as_deref())?;
         self.tell_history(connection, before.as_ref(), &accounts)?;
+        for (change, moved) in self.changes.iter().zip(&rows) {
+            let owner = self.owners.get(usize::from(change.owner)).ok_or_else(no_owner)?;
+            if let Some(notice) = Notice::of(owner, change, moved) {
+                notices::put(connection, &notice)?;
+            }
+        }
         for account in &accounts {
             account.store(connection)?;
         }
@@ -213,6 +220,10 @@ impl Account {
     }
 
     fn store(&self, connection: &Connection) -> Result<(), Fault> {
+        if self.leaving {
+            // Its key is gone: there is nobody to tell.
+            notices::forget_all(connection, &self.owner)?;
+        }
         if self.leaving && self.live == 0 {
             holds::forget_all(connection, &self.owner)?;
             history::forget_all(connection, &self.owner)?;

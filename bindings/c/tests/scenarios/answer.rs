@@ -237,6 +237,7 @@ pub(super) fn alert(alert: &enclava_alert, name_of: &dyn Fn(&str) -> String) -> 
     let amount = |usage: enclava_usage| counted(meter, usage);
     let threshold = format!("{:04}", info.threshold);
     json!({
+        "id": text(|b, c, l| enclava_alert_id(alert, b, c, l)),
         "key": name_of(&text(|b, c, l| enclava_alert_key_id(alert, b, c, l))),
         "key_name": text(|b, c, l| enclava_alert_key_name(alert, b, c, l)),
         "meter": meter,

@@ -1,0 +1,58 @@
+//! A SQLite file of keys and budgets: is it sound, and a copy of it.
+
+use std::path::PathBuf;
+
+use enclava_keys::Error;
+use enclava_keys::engine::{OpenError, Sqlite as CoreSqlite};
+use enclava_keys::ledger::LedgerError;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use crate::arguments::{text, type_name};
+use crate::errors::raised;
+use crate::values;
+
+/// The SQLite file of keys and budgets at a URL, to look after: gates may use it meanwhile.
+#[pyclass(frozen, module = "enclava_keys")]
+pub(crate) struct Sqlite(CoreSqlite);
+
+#[pymethods]
+impl Sqlite {
+    /// Open the file at `url`, as `Gate.open` reads it, and make it if there is none.
+    ///
+    /// Raises `InvalidValue` for another URL, `LedgerError` if the file cannot be used.
+    #[new]
+    #[pyo3(signature = (url, /))]
+    fn new(py: Python<'_>, url: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let url = text("url", url)?;
+        py.detach(|| CoreSqlite::open(url)).map(Self).map_err(|error| raised(py, error.into()))
+    }
+
+    /// Read the whole file, count everything again, and tell what does not fit. Calls go on meanwhile.
+    ///
+    /// Raises `LedgerError` if it cannot be read at all.
+    fn doctor<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let health = py.detach(|| self.0.doctor()).map_err(|error| failed(py, error))?;
+        values::health(py, &health)
+    }
+
+    /// Copy the file, as it is at one moment, to the new file `to`, for its owner alone. Calls go on meanwhile. Put the
+    /// copy in the place of a damaged file while no process uses that.
+    ///
+    /// Raises `LedgerError`, if `to` is there already among others.
+    #[pyo3(signature = (to, /))]
+    fn backup(&self, py: Python<'_>, to: &Bound<'_, PyAny>) -> PyResult<()> {
+        let path: PathBuf = to
+            .extract()
+            .map_err(|_| PyTypeError::new_err(format!("to: must be a path, not {}", type_name(to))))?;
+        py.detach(|| self.0.backup(path)).map_err(|error| failed(py, error))
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "Sqlite()"
+    }
+}
+
+fn failed(py: Python<'_>, error: OpenError) -> PyErr {
+    raised(py, Error::Ledger(LedgerError::new(error.to_string())))
+}

@@ -1,0 +1,127 @@
+"""`python -m enclava_keys` over a SQLite file: the default, what keys used, and looking after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enclava_keys import Gate, InvalidValue, LedgerError, Sqlite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def program(place: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENCLAVA_")}
+    done = subprocess.run(  # noqa: S603 - the program is ours
+        [sys.executable, "-m", "enclava_keys", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        cwd=place,
+        env=environment,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+def test_a_file_next_door_is_the_default(tmp_path: Path) -> None:
+    _, err = program(tmp_path, "list", code=2)
+    assert "there is no enclava.db here" in err
+    assert list(tmp_path.iterdir()) == [], "only what makes keys makes it"
+    out, err = program(tmp_path, "create", "k", "--id", "k")
+    assert f"keys will be kept in {tmp_path / 'enclava.db'}" in err
+    assert out.startswith("en_")
+    out, err = program(tmp_path, "create", "second")
+    assert "will be kept" not in err
+    assert " k " in program(tmp_path, "list")[0]
+    with Gate.open(f"sqlite:///{tmp_path}/enclava.db") as gate:
+        assert len(gate.keys()) == 2
+
+
+def test_what_a_key_used_is_told_by_day_and_model(tmp_path: Path) -> None:
+    with Gate.open(f"sqlite:///{tmp_path}/enclava.db") as gate:
+        made = gate.create_key("k", id="k")
+        for _ in range(2):
+            gate.authorize(made.secret.reveal(), model="gpt-4", cost="0.5").settle(cost="0.25", tokens=7)
+        gate.record("k", cost=1)
+    out, _ = program(tmp_path, "usage", "k", "--days", "7")
+    heading, unnamed, named = (line.split() for line in out.splitlines())
+    assert heading == ["DAY", "MODEL", "CALLS", "USD", "TOKENS"]
+    assert (unnamed[1:], named[1:]) == (["-", "1", "1.00", "0"], ["gpt-4", "2", "0.50", "14"])
+    told = json.loads(program(tmp_path, "--json", "usage", "k", "--days", "7")[0])
+    assert told[1] == told[1] | {"model": "gpt-4", "calls": 2, "usage": {"cost": "0.50", "tokens": 14}}
+    assert told[0]["day"].endswith("T00:00:00Z")
+    assert "daily spend" in program(tmp_path, "usage", "k")[0]
+    for bad in ("0", "401", "-1", "x"):
+        assert (
+            "must be a whole number from 1 to 400"
+            in program(tmp_path, "usage", "k", "--days", bad, code=2)[1]
+        )
+    assert "nothing was used" in program(tmp_path, "usage", unused(tmp_path), "--days", "1")[0]
+
+
+def unused(place: Path) -> str:
+    program(place, "create", "u", "--id", "unused")
+    return "unused"
+
+
+def test_the_doctor_looks_at_the_file(tmp_path: Path) -> None:
+    program(tmp_path, "create", "k", "--id", "k")
+    out, _ = program(tmp_path, "doctor")
+    told = dict(line.split() for line in out.splitlines() if not line.startswith("fault"))
+    assert (told["keys"], told["live"], told["alerts"]) == ("1", "0", "0")
+    assert out.endswith("fault: none\n")
+    with sqlite3.connect(tmp_path / "enclava.db") as connection:
+        connection.execute("DELETE FROM secrets")
+    connection.close()
+    out, _ = program(tmp_path, "doctor", code=1)
+    assert "fault: key k: a secret is not in the list of secrets" in out
+    assert json.loads(program(tmp_path, "--json", "doctor", code=1)[0])["faults"]
+
+
+def test_a_backup_is_made_once(tmp_path: Path) -> None:
+    program(tmp_path, "create", "k", "--id", "k")
+    out, _ = program(tmp_path, "backup", "copy.db")
+    assert out == "copied to copy.db\n"
+    assert "is there already" in program(tmp_path, "backup", "copy.db", code=5)[1]
+    assert " k " in program(tmp_path, "--store", "sqlite:///copy.db", "list")[0]
+    for command in (["doctor"], ["backup", "x"]):
+        _, err = program(tmp_path, "--store", "file:///etc/enclava/policy.json", *command, code=2)
+        assert "is for a store in a SQLite file" in err
+
+
+def test_a_file_is_looked_after_from_python(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/enclava.db"
+    with Gate.open(url) as gate:
+        made = gate.create_key("k", daily_spend_limit=1, alert_threshold=0.5)
+        permit = gate.authorize(made.secret.reveal(), cost="0.2")
+        gate.record(made.key.id, cost="0.6")
+        database = Sqlite(url)
+        health = database.doctor()
+        assert (health.faults, health.keys, health.live, health.holds, health.alerts) == ([], 1, 1, 2, 1)
+        database.backup(tmp_path / "copy.db")
+        permit.settle(cost="0.1")
+        assert [alert.meter for alert in gate.take_alerts()] == ["daily_spend"]
+        assert database.doctor().alerts == 0
+    with Gate.open(f"sqlite:///{tmp_path}/copy.db") as copy:
+        assert copy.usage(made.key.id).daily_spend.held == Decimal("0.20")
+    with pytest.raises(LedgerError, match="is there already"):
+        database.backup(str(tmp_path / "copy.db"))
+    with pytest.raises(InvalidValue, match="url: must be sqlite:///"):
+        Sqlite("memory:")
+    with pytest.raises(LedgerError, match="No such file"):
+        Sqlite(f"sqlite:///{tmp_path}/nowhere/enclava.db")
+    with pytest.raises(TypeError, match="to: must be a path, not int"):
+        database.backup(7)  # type: ignore[arg-type]
+    assert repr(database) == "Sqlite()"
