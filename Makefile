@@ -3,19 +3,21 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
-# kills of processes on a database, rounds of eight processes on one budget, examples of each hostile one.
+# kills of processes on a database, rounds of eight processes on one budget, examples of each hostile one, runs of each
+# program with threads.
 SOAK_SECONDS ?= 20
 SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
 SOAK_KILLS ?= 300
 SOAK_ROUNDS ?= 20
 SOAK_EXAMPLES ?= 500
+SOAK_RACES ?= 5
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := tools format lint rust shuttle doctest doc python types
-SOAKS := model shuttle crash c fuzz python installs
+SOAKS := model shuttle crash c races fuzz python installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -126,6 +128,10 @@ soak-c:
 	RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(TARGET_DIR)/asan RUSTFLAGS=-Zsanitizer=address CARGO_PROFILE_TEST_DEBUG=0 \
 		cargo test --locked -p enclava-c -p enclava-fuzz --lib --test scenarios --test replay \
 		--target $$(rustc -vV | sed -n 's/^host: //p') -- --skip written_in_c
+
+# The library built with ThreadSanitizer under programs in C: tests/c/races.sh says why it is that one.
+soak-races:
+	@tests/c/races.sh $(SOAK_RACES)
 
 soak-fuzz:
 	@fuzz/soak.sh $(SOAK_SECONDS)

@@ -5,10 +5,11 @@ use std::ffi::c_void;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use enclava_keys::Error;
+use parking_lot::{Condvar, Mutex};
 
 use crate::alert::Userdata;
 use crate::answer::enclava_answer;
@@ -206,7 +207,7 @@ impl enclava_queue {
             let shared = Arc::clone(&queue.shared);
             let started = Builder::new().name("enclava-queue".into()).spawn(move || shared.work());
             match started {
-                Ok(thread) => queue.shared.threads().push(thread),
+                Ok(thread) => queue.shared.threads.lock().push(thread),
                 Err(error) => {
                     queue.close();
                     return Err(unavailable(&error));
@@ -229,9 +230,9 @@ impl enclava_queue {
             // The threads and their locks are the parent's: there is nothing here to wait for.
             return;
         }
-        self.shared.lock().closing = true;
+        self.shared.state.lock().closing = true;
         self.shared.work.notify_all();
-        for thread in std::mem::take(&mut *self.shared.threads()) {
+        for thread in std::mem::take(&mut *self.shared.threads.lock()) {
             let _ = thread.join();
         }
         for made in self.shared.made() {
@@ -241,29 +242,20 @@ impl enclava_queue {
 }
 
 impl Shared {
-    // The state is whole whenever the lock is free: nothing between two of its changes panics.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn push(&self, job: Job) {
-        self.lock().waiting.push_back(job);
+        self.state.lock().waiting.push_back(job);
         self.work.notify_one();
     }
 
     /// There is room for one more.
     fn told(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.count = state.count.saturating_sub(1);
     }
 
     /// Takes what was made.
     fn made(&self) -> VecDeque<Made> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !state.made.is_empty() {
             // There is a byte: this reads it without waiting.
             let _ = state.signalled.read(&mut [0]);
@@ -272,18 +264,18 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             let Some(Job { call, then }) = state.waiting.pop_front() else {
                 if state.closing {
                     return;
                 }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.work.wait(&mut state);
                 continue;
             };
             drop(state);
             let answer = call();
-            state = self.lock();
+            state = self.state.lock();
             if let Some(then) = then {
                 if state.made.is_empty() {
                     let _ = state.signal.write(&[1]);
@@ -329,7 +321,7 @@ impl<'a> Place<'a> {
     fn found(queue: Option<&'a enclava_queue>, then: Option<Then>) -> Result<Self, Fault> {
         let queue = given(queue, "queue")?;
         queue.here()?;
-        let mut state = queue.shared.lock();
+        let mut state = queue.shared.state.lock();
         if state.closing {
             return Err(conflict("this queue is being freed"));
         }
