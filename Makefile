@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
 # kills of processes on a database, rounds of eight processes on one budget, examples of each hostile one, runs of each
-# program with threads.
+# program with threads, seconds of load (600 for the ten minutes of a release).
 SOAK_SECONDS ?= 20
 SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
@@ -12,12 +12,13 @@ SOAK_KILLS ?= 300
 SOAK_ROUNDS ?= 20
 SOAK_EXAMPLES ?= 500
 SOAK_RACES ?= 5
+SOAK_LOAD ?= 60
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := tools format lint rust shuttle doctest doc python types
-SOAKS := model shuttle crash c races fuzz python installs
+SOAKS := model shuttle crash c races fuzz python load installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -138,6 +139,10 @@ soak-fuzz:
 
 soak-python: venv
 	HOSTILE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q tests/python/test_hostile.py
+
+# The middleware and the gate under load: counts, and no growth.
+soak-load: venv
+	LOAD_SECONDS=$(SOAK_LOAD) $(BIN)/python tests/python/load.py
 
 # By every way that pip knows.
 soak-installs:
