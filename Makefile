@@ -100,6 +100,9 @@ bench: venv ## measure, then print one table of medians and ratios
 	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
 	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/gate.py
 	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/middleware.py
+	$(PYTHON) -m venv $(TARGET_DIR)/peers
+	$(TARGET_DIR)/peers/bin/pip install --quiet --disable-pip-version-check -r benches/python/requirements.txt
+	CRITERION_HOME=$(TARGET_DIR)/criterion $(TARGET_DIR)/peers/bin/python benches/python/peers.py
 	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
 
 soak: ## all that is random for longer, and every way to install (SOAK_CASES, SOAK_KILLS, SOAK_EXAMPLES, …)
