@@ -3,19 +3,22 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
-# kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget, examples of each hostile one.
+# kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget, examples of each
+# hostile one, runs of each program with threads, seconds of load (600 for the ten minutes of a release).
 SOAK_SECONDS ?= 20
 SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
 SOAK_KILLS ?= 300
 SOAK_ROUNDS ?= 20
 SOAK_EXAMPLES ?= 500
+SOAK_RACES ?= 5
+SOAK_LOAD ?= 60
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := tools format lint rust shuttle doctest doc python types
-SOAKS := model shuttle crash c fuzz python installs
+SOAKS := model shuttle crash c races fuzz python load installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -97,6 +100,9 @@ bench: venv ## measure, then print one table of medians and ratios
 	CRITERION_HOME=$(TARGET_DIR)/criterion cargo bench -p enclava-benches
 	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/gate.py
 	CRITERION_HOME=$(TARGET_DIR)/criterion $(BIN)/python benches/python/middleware.py
+	$(PYTHON) -m venv $(TARGET_DIR)/peers
+	$(TARGET_DIR)/peers/bin/pip install --quiet --disable-pip-version-check -r benches/python/requirements.txt
+	CRITERION_HOME=$(TARGET_DIR)/criterion $(TARGET_DIR)/peers/bin/python benches/python/peers.py
 	@CRITERION_HOME=$(TARGET_DIR)/criterion cargo run --quiet --release -p enclava-benches
 
 soak: ## all that is random for longer, and every way to install (SOAK_CASES, SOAK_KILLS, SOAK_EXAMPLES, …)
@@ -127,11 +133,19 @@ soak-c:
 		cargo test --locked -p enclava-c -p enclava-fuzz --lib --test scenarios --test replay \
 		--target $$(rustc -vV | sed -n 's/^host: //p') -- --skip written_in_c
 
+# The library built with ThreadSanitizer under programs in C: tests/c/races.sh says why it is that one.
+soak-races:
+	@tests/c/races.sh $(SOAK_RACES)
+
 soak-fuzz:
 	@fuzz/soak.sh $(SOAK_SECONDS)
 
 soak-python: venv
 	HOSTILE_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/pytest -q tests/python/test_hostile.py
+
+# The middleware and the gate under load: counts, and no growth.
+soak-load: venv
+	LOAD_SECONDS=$(SOAK_LOAD) $(BIN)/python tests/python/load.py
 
 # By every way that pip knows.
 soak-installs:

@@ -23,7 +23,8 @@
  *            program and a library of different versions understand each other.
  * Threads    A function that takes const handles alone may be called from any threads at once, one that takes a handle
  *            that is not const by one thread at a time. The library keeps nothing for each thread.
- * Blocking   Functions that may wait for a disk or a network say so. An event loop runs them on an enclava_queue.
+ * Blocking   Functions that may wait for a disk or a network say so. Each has another of the same name and _submit, or else
+ *            goes by enclava_queue_submit(): an event loop submits it to an enclava_queue and is told the answer.
  * Fork       In a child a gate of the parent's may be used if the parent had one thread; permits of the parent's are the
  *            parent's to end. Budgets of "memory:" are counted by each process for itself. Open queues in the child.
  * Time       is in microseconds since 1970-01-01T00:00:00Z. Money is exact; no number here is a float.
@@ -72,6 +73,13 @@ extern "C" {
 typedef struct enclava_alert enclava_alert;
 
 /**
+ * What a submitted call came to: what the call of the same name without _submit would have answered.
+ *
+ * It is lent to the `done` that is told of it, and so is all that it holds but a permit that is taken out.
+ */
+typedef struct enclava_answer enclava_answer;
+
+/**
  * A clock that stands still until it is told to go on: for tests and replays. A gate that was opened with it keeps what
  * it needs of it, so the clock may be freed first.
  */
@@ -109,9 +117,23 @@ typedef struct enclava_event enclava_event;
 /**
  * The one object that a gateway holds: it manages keys and authorizes requests.
  *
- * Any threads may use it at once. Permits, keys and denials live on when it is freed.
+ * Any threads may use it at once. Permits, keys and denials live on when it is freed, and so do calls that were submitted.
  */
 typedef struct enclava_gate enclava_gate;
+
+/**
+ * How a database is.
+ *
+ * Immutable: any threads may read it at once.
+ */
+typedef struct enclava_health enclava_health;
+
+/**
+ * What one key used on past days, by model: tallies in order, the last day first.
+ *
+ * Immutable: any threads may read it at once.
+ */
+typedef struct enclava_history enclava_history;
 
 /** Holds that a ledger tells, see `due` in enclava_ledger_vtable. */
 typedef struct enclava_holds enclava_holds;
@@ -152,10 +174,15 @@ typedef struct enclava_permit enclava_permit;
 typedef struct enclava_prices enclava_prices;
 
 /**
- * Threads that run jobs which may block, and hand them back when they are done.
+ * Threads that make calls which may block, so that an event loop does not wait for them.
  *
- * Any threads may submit to it and take from it at once. It belongs to the process that opened it: in a child of fork()
- * nothing runs it.
+ * A call is submitted by the function of its name that ends in _submit, which copies what it is lent and never blocks. When
+ * the call was made, enclava_queue_descriptor() is readable and enclava_queue_run() calls `done(answer, data)` on the thread
+ * of the event loop. If submitting fails, nothing was submitted and `done` is not called; else it is called exactly once,
+ * at the latest by enclava_queue_free(). Calls are made in any order; submit one that must come after another when that
+ * is done.
+ *
+ * Any threads may use it at once. It belongs to the process that opened it: in a child of fork() nothing is made by it.
  */
 typedef struct enclava_queue enclava_queue;
 
@@ -1277,6 +1304,71 @@ enclava_status enclava_gate_record(const enclava_gate *gate,
                                    enclava_error **error);
 
 /* -------------------------------------------------------------------------- */
+/* What keys used on past days. */
+/* -------------------------------------------------------------------------- */
+
+/** What the calls of one key for one model came to on one day. Make an empty one with enclava_tally_init(). */
+typedef struct enclava_tally {
+  /** sizeof(enclava_tally). */
+  uint32_t size;
+  /** Zero. */
+  uint32_t reserved;
+  /** When the day began, in the time zone that the key had then. */
+  enclava_time day;
+  /** How many calls were charged. */
+  uint64_t calls;
+  /** What they were charged. */
+  enclava_usage usage;
+} enclava_tally;
+
+/** An empty enclava_tally, its size set. */
+static inline enclava_tally enclava_tally_init(void) {
+  enclava_tally empty;
+  memset(&empty, 0, sizeof empty);
+  empty.size = (uint32_t)sizeof empty;
+  return empty;
+}
+
+/**
+ * What a key used on each of the last `days` days on which it used anything, as far as the ledger keeps a history:
+ * "sqlite:" does for 400 of them, "memory:" keeps none. Free it with enclava_history_free().
+ *
+ * May block for a ledger that does I/O. Callable from any threads at once.
+ * @return ENCLAVA_STATUS_NOT_FOUND without such a key; ENCLAVA_STATUS_LEDGER.
+ */
+enclava_status enclava_gate_history(const enclava_gate *gate,
+                                    enclava_str key_id,
+                                    size_t days,
+                                    enclava_history **history,
+                                    enclava_error **error);
+
+/** How many tallies there are: one for each day and model. 0 for NULL. */
+size_t enclava_history_count(const enclava_history *history);
+
+/**
+ * The tally at `index`, from 0 on, but for its model.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND past the last.
+ */
+enclava_status enclava_history_read(const enclava_history *history,
+                                    size_t index,
+                                    enclava_tally *tally);
+
+/**
+ * The model of the tally at `index`. Empty for what was charged without naming one.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND past the last.
+ */
+enclava_status enclava_history_model(const enclava_history *history,
+                                     size_t index,
+                                     char *buffer,
+                                     size_t capacity,
+                                     size_t *len);
+
+/** Frees a history. NULL is nothing to free. */
+void enclava_history_free(enclava_history *history);
+
+/* -------------------------------------------------------------------------- */
 /* "This meter crossed its threshold in this window", decided exactly once. */
 /* -------------------------------------------------------------------------- */
 
@@ -1499,12 +1591,20 @@ const enclava_settlement *enclava_error_settlement(const enclava_error *error);
 void enclava_error_free(enclava_error *error);
 
 /* -------------------------------------------------------------------------- */
-/* Calls that may block, off the event loop. */
+/* Calls that may block, off the event loop: the queue that makes them. */
 /* -------------------------------------------------------------------------- */
 
 /**
- * Opens a queue of `threads` threads (1 to 256) and at most `capacity` jobs that are waiting, running or not taken yet.
- * Free it with enclava_queue_free().
+ * Told that a call was made. The answer belongs to the library and lives until this returns: take a permit out of it, or
+ * it is let go. `data` is what was submitted along with the call.
+ *
+ * It may submit more. It must not free the queue, and not leave by longjmp or a C++ exception.
+ */
+typedef void (*enclava_done)(enclava_answer *answer, void *data);
+
+/**
+ * Opens a queue of `threads` threads (1 to 256), which is how many calls are made at once, and at most `capacity` calls
+ * that wait, are under way or were not told yet. Free it with enclava_queue_free().
  *
  * Callable from any thread.
  * @return ENCLAVA_STATUS_INVALID_VALUE for no threads, too many, or no room; ENCLAVA_STATUS_LEDGER if the system has no
@@ -1515,39 +1615,466 @@ enclava_status enclava_queue_open(uint32_t threads,
                                   enclava_queue **queue);
 
 /**
- * Has `work(job)` called on a thread of the queue: it may make any calls of this library, and keeps what they answer in
- * the job, which must live until it was taken. It must not leave by longjmp or a C++ exception, and not use the queue.
+ * Submits what has no function of its own: `work(data)` is called on a thread of the queue and may make any calls of this
+ * library but for those on the queue. It must not leave by longjmp or a C++ exception. The answer is ENCLAVA_STATUS_OK.
  *
  * Never blocks. Callable from any threads at once.
- * @return ENCLAVA_STATUS_BUSY if the queue is full; ENCLAVA_STATUS_CONFLICT in a child of fork(). The job is then not run.
+ * @return ENCLAVA_STATUS_BUSY if the queue is full; ENCLAVA_STATUS_CONFLICT while it is freed, or in a child of fork().
  */
+ENCLAVA_NODISCARD
 enclava_status enclava_queue_submit(const enclava_queue *queue,
-                                    void (*work)(void *job),
-                                    void *job);
+                                    void (*work)(void *data),
+                                    enclava_done done,
+                                    void *data);
 
 /**
- * A descriptor that is readable while a job is done and not taken: for poll, epoll or kqueue, level-triggered. Only wait
- * for it; do not read it or close it. -1 for NULL.
+ * A descriptor that is readable while enclava_queue_run() has something to tell: for poll, epoll or kqueue,
+ * level-triggered. Only wait for it; do not read it or close it. -1 for NULL.
  *
  * Callable from any threads at once.
  */
 int32_t enclava_queue_descriptor(const enclava_queue *queue);
 
 /**
- * Takes the job that was done first. Never blocks.
+ * Calls the `done` of every call that was made by now, those that were made first before others. `count`, which may be
+ * NULL, becomes how many there were.
  *
- * Callable from any threads at once.
- * @return ENCLAVA_STATUS_NOT_FOUND if none is done.
+ * Never blocks. Callable from any threads at once, and not from a `done`.
+ * @return ENCLAVA_STATUS_CONFLICT in a child of fork().
  */
-enclava_status enclava_queue_take(const enclava_queue *queue, void **job);
+enclava_status enclava_queue_run(const enclava_queue *queue,
+                                 size_t *count);
 
 /**
- * Waits until every job that was submitted is done, and frees the queue. Jobs that were not taken are the caller's, as
- * ever. NULL is nothing to free.
+ * Waits until every call that was submitted was made, calls each `done` that was not called yet, and frees the queue. What
+ * those submit is refused. NULL is nothing to free.
  *
- * No other thread may be using the queue. In a child of fork() only memory is freed.
+ * Blocks. No other thread may be using the queue. In a child of fork() nothing is called and only memory is freed.
  */
 void enclava_queue_free(enclava_queue *queue);
+
+/* -------------------------------------------------------------------------- */
+/* What a submitted call came to. */
+/* -------------------------------------------------------------------------- */
+
+/** What became of the call. ENCLAVA_STATUS_NULL_ARGUMENT for NULL. */
+enclava_status enclava_answer_status(const enclava_answer *answer);
+
+/**
+ * Takes the permit out: of a call that was admitted, of one that was to be extended, or of one that could not be ended.
+ * Free it with enclava_permit_free(). One that is not taken is freed by a thread of the queue, with what that means for
+ * its call: so where nobody waits for it any more, leave it.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND if there is none, or none any more.
+ */
+enclava_status enclava_answer_take_permit(enclava_answer *answer,
+                                          enclava_permit **permit);
+
+/**
+ * The denial to send, if a call that decides did not succeed, else NULL. It belongs to the answer and lives as long.
+ */
+const enclava_denial *enclava_answer_denial(const enclava_answer *answer);
+
+/** Why a call that does not decide did not succeed, else NULL. It belongs to the answer and lives as long. */
+const enclava_error *enclava_answer_error(const enclava_answer *answer);
+
+/** The record of a key, if the call gives one, else NULL. It belongs to the answer and lives as long. */
+const enclava_key *enclava_answer_key(const enclava_answer *answer);
+
+/**
+ * The secret of a new key, if the call made one, else NULL. It belongs to the answer and is wiped with it: show it now.
+ */
+const enclava_secret *enclava_answer_secret(const enclava_answer *answer);
+
+/** What was charged, if the call charges, else NULL. It belongs to the answer and lives as long. */
+const enclava_settlement *enclava_answer_settlement(const enclava_answer *answer);
+
+/** The decision of a dry run, else NULL, which denies. It belongs to the answer and lives as long. */
+const enclava_decision *enclava_answer_decision(const enclava_answer *answer);
+
+/** What a key used on past days, if that was asked, else NULL. It belongs to the answer and lives as long. */
+const enclava_history *enclava_answer_history(const enclava_answer *answer);
+
+/**
+ * Where the budgets of a key stood when that was asked.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND if it was not, or could not be told.
+ */
+enclava_status enclava_answer_balances(const enclava_answer *answer,
+                                       enclava_balances *balances);
+
+/* -------------------------------------------------------------------------- */
+/* Submitted calls: requests, permits, budgets. */
+/* -------------------------------------------------------------------------- */
+
+/**
+ * Submits enclava_gate_authorize(). The answer has the permit, to be taken, or the denial.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit(), and ENCLAVA_STATUS_STRUCT_SIZE.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_authorize_submit(const enclava_gate *gate,
+                                             const enclava_request *request,
+                                             const enclava_queue *queue,
+                                             enclava_done done,
+                                             void *data);
+
+/**
+ * Submits enclava_gate_authorize_request(). The answer has the permit, to be taken, or the denial.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit(), and ENCLAVA_STATUS_STRUCT_SIZE.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_authorize_request_submit(const enclava_gate *gate,
+                                                     const enclava_request *request,
+                                                     enclava_str body,
+                                                     uint64_t floor,
+                                                     const enclava_queue *queue,
+                                                     enclava_done done,
+                                                     void *data);
+
+/**
+ * Submits enclava_gate_verify(). The answer has the key or the denial.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_verify_submit(const enclava_gate *gate,
+                                          enclava_str secret,
+                                          const enclava_queue *queue,
+                                          enclava_done done,
+                                          void *data);
+
+/**
+ * Submits enclava_gate_check(). The answer has the decision or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit(), and ENCLAVA_STATUS_STRUCT_SIZE.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_check_submit(const enclava_gate *gate,
+                                         const enclava_request *request,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_permit_extend(). The answer has the permit, to be taken whatever the status is: the call that it is for
+ * goes on, or is to be stopped and settled.
+ *
+ * `*permit` becomes NULL: until it comes back nobody uses the permit. Never blocks.
+ * @return as enclava_queue_submit(); `*permit` is then as it was.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_permit_extend_submit(enclava_permit **permit,
+                                            enclava_usage more,
+                                            const enclava_queue *queue,
+                                            enclava_done done,
+                                            void *data);
+
+/**
+ * Submits enclava_permit_settle(). The answer has the settlement; or the error, and the permit, to be taken and settled
+ * again if the status is ENCLAVA_STATUS_LEDGER.
+ *
+ * `*permit` becomes NULL: a permit that was settled is freed. Never blocks.
+ * @return as enclava_queue_submit(); `*permit` is then as it was.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_permit_settle_submit(enclava_permit **permit,
+                                            enclava_usage usage,
+                                            const enclava_queue *queue,
+                                            enclava_done done,
+                                            void *data);
+
+/** Submits enclava_permit_settle_response(). Everything else is as in enclava_permit_settle_submit(). */
+ENCLAVA_NODISCARD
+enclava_status enclava_permit_settle_response_submit(enclava_permit **permit,
+                                                     enclava_str body,
+                                                     const enclava_queue *queue,
+                                                     enclava_done done,
+                                                     void *data);
+
+/** Submits enclava_permit_finish(). Everything else is as in enclava_permit_settle_submit(). */
+ENCLAVA_NODISCARD
+enclava_status enclava_permit_finish_submit(enclava_permit **permit,
+                                            const enclava_queue *queue,
+                                            enclava_done done,
+                                            void *data);
+
+/**
+ * Submits enclava_permit_release(). The answer has the permit again, beside the error, if it could not be released.
+ *
+ * `*permit` becomes NULL: a permit that was released is freed. Never blocks.
+ * @return as enclava_queue_submit(); `*permit` is then as it was.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_permit_release_submit(enclava_permit **permit,
+                                             const enclava_queue *queue,
+                                             enclava_done done,
+                                             void *data);
+
+/**
+ * Submits enclava_permit_free(): for a permit that was neither settled nor released, of a client that went away. Nobody is
+ * told, and the queue has always room for it.
+ *
+ * `*permit` becomes NULL; one that is NULL is nothing to free. Never blocks.
+ * @return ENCLAVA_STATUS_NULL_ARGUMENT; ENCLAVA_STATUS_CONFLICT while the queue is freed, or in a child of fork(). `*permit`
+ * is then as it was.
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_permit_free_submit(enclava_permit **permit,
+                                          const enclava_queue *queue);
+
+/**
+ * Submits enclava_gate_settle(). The answer has the settlement or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_settle_submit(const enclava_gate *gate,
+                                          enclava_str permit_id,
+                                          enclava_usage usage,
+                                          const enclava_queue *queue,
+                                          enclava_done done,
+                                          void *data);
+
+/**
+ * Submits enclava_gate_release(). The answer has the error if there is one.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_release_submit(const enclava_gate *gate,
+                                           enclava_str permit_id,
+                                           const enclava_queue *queue,
+                                           enclava_done done,
+                                           void *data);
+
+/**
+ * Submits enclava_gate_record(). The answer has the settlement or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_record_submit(const enclava_gate *gate,
+                                          enclava_str key_id,
+                                          enclava_usage usage,
+                                          enclava_str request_id,
+                                          const enclava_queue *queue,
+                                          enclava_done done,
+                                          void *data);
+
+/**
+ * Submits enclava_gate_usage(). The answer has the balances or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_usage_submit(const enclava_gate *gate,
+                                         enclava_str key_id,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_gate_history(). The answer has the history or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_history_submit(const enclava_gate *gate,
+                                           enclava_str key_id,
+                                           size_t days,
+                                           const enclava_queue *queue,
+                                           enclava_done done,
+                                           void *data);
+
+/**
+ * Submits enclava_gate_refresh(). The answer has the error if there is one.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_refresh_submit(const enclava_gate *gate,
+                                           const enclava_queue *queue,
+                                           enclava_done done,
+                                           void *data);
+
+/**
+ * Submits enclava_gate_flush(). The answer has the error if there is one.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_flush_submit(const enclava_gate *gate,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/* -------------------------------------------------------------------------- */
+/* Submitted calls: keys. */
+/* -------------------------------------------------------------------------- */
+
+/**
+ * Submits enclava_key_create(). The answer has the key and its secret, or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_create_submit(const enclava_gate *gate,
+                                         enclava_str spec,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_key_import(). The answer has the key or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_import_submit(const enclava_gate *gate,
+                                         enclava_str spec,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_key_update(). The answer has the key or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_update_submit(const enclava_gate *gate,
+                                         enclava_str id,
+                                         enclava_str changes,
+                                         uint64_t revision,
+                                         uint32_t flags,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_key_rotate(). The answer has the key and its new secret, or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_rotate_submit(const enclava_gate *gate,
+                                         enclava_str id,
+                                         uint64_t overlap,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_key_disable(). The answer has the key or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_disable_submit(const enclava_gate *gate,
+                                          enclava_str id,
+                                          const enclava_queue *queue,
+                                          enclava_done done,
+                                          void *data);
+
+/**
+ * Submits enclava_key_enable(). The answer has the key or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_enable_submit(const enclava_gate *gate,
+                                         enclava_str id,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_key_revoke(). The answer has the key or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_revoke_submit(const enclava_gate *gate,
+                                         enclava_str id,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/**
+ * Submits enclava_key_delete(). The answer has the error if there is one.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_delete_submit(const enclava_gate *gate,
+                                         enclava_str id,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/* -------------------------------------------------------------------------- */
+/* Looking after a SQLite database while it is in use. */
+/* -------------------------------------------------------------------------- */
+
+/**
+ * Copies the database at a URL such as "sqlite:////var/lib/enclava.db", as it is at one moment, to a new file whose path
+ * is `to`, for its owner alone. Gates go on using it meanwhile. The copy is a database like the first.
+ *
+ * Blocks. Callable from any threads at once.
+ * @return ENCLAVA_STATUS_INVALID_VALUE for another URL or a path that is not stated; ENCLAVA_STATUS_LEDGER if it cannot be
+ * copied, or `to` is there already.
+ */
+enclava_status enclava_database_backup(enclava_str url,
+                                       enclava_str to,
+                                       enclava_error **error);
+
+/**
+ * Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. Free
+ * the answer with enclava_health_free().
+ *
+ * Blocks, for as long as there is much to read. Callable from any threads at once.
+ * @return ENCLAVA_STATUS_OK whatever was found, if it could be read; ENCLAVA_STATUS_INVALID_VALUE for another URL;
+ * ENCLAVA_STATUS_LEDGER.
+ */
+enclava_status enclava_database_doctor(enclava_str url,
+                                       enclava_health **health,
+                                       enclava_error **error);
+
+/** How many things are wrong, at most a hundred. 0 is well; 1 for NULL. */
+size_t enclava_health_fault_count(const enclava_health *health);
+
+/**
+ * All of it as a JSON object: `faults`, an array of texts, and what there is: `sqlite`, `schema`, `keys`, `accounts`,
+ * `live`, `holds`, `bytes`, `journal_bytes`.
+ */
+enclava_status enclava_health_json(const enclava_health *health,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *len);
+
+/** Frees what was told of a database. NULL is nothing to free. */
+void enclava_health_free(enclava_health *health);
 
 /* -------------------------------------------------------------------------- */
 /* What a ledger of one's own is handed: a step, its changes, rows and holds, as C sees them. */

@@ -32,6 +32,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -295,6 +296,19 @@ struct Alert {
   }
 };
 
+/** What the calls of one key for one model came to on one day. */
+struct Tally {
+  /** Empty for what was charged without naming one. */
+  std::string model;
+  enclava_tally info;
+
+  Tally(const enclava_history *history, std::size_t index) : info(enclava_tally_init()) {
+    model = detail::text(
+        [&](char *b, std::size_t c, std::size_t *l) { return enclava_history_model(history, index, b, c, l); });
+    static_cast<void>(enclava_history_read(history, index, &info));
+  }
+};
+
 /** What a settled call came to. */
 class Settlement {
  public:
@@ -547,6 +561,17 @@ class Gate {
     if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
     return balances;
   }
+  /** What a key used on each of the last `days` days on which it used anything, by model, the last day first. */
+  Outcome<std::vector<Tally>> history(std::string_view key_id, std::size_t days) const {
+    enclava_history *history;
+    enclava_error *error;
+    Status status = enclava_gate_history(get(), detail::lent(key_id), days, &history, &error);
+    if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
+    detail::Handle<enclava_history, enclava_history_free> owned(history);
+    std::vector<Tally> tallies;
+    while (tallies.size() < enclava_history_count(history)) tallies.emplace_back(history, tallies.size());
+    return tallies;
+  }
   Outcome<Settlement> settle(std::string_view permit_id, Usage usage) const {
     return charged([&](enclava_settlement **s, enclava_error **e) {
       return enclava_gate_settle(get(), detail::lent(permit_id), usage, s, e);
@@ -638,49 +663,106 @@ class Gate {
   detail::Handle<enclava_gate, enclava_gate_free> gate_;
 };
 
-/** Calls that may block, off the event loop: `work` runs on a thread of the library's, `then` where run_done() is called. */
+/** Calls that may block, off the event loop: `work` runs on a thread of the library's, `then` where run() is called. */
 class Queue {
  public:
+  /** So many threads, and at most `capacity` calls that wait, are under way or were not told yet. */
   static Outcome<Queue> open(std::uint32_t threads, std::size_t capacity) {
     enclava_queue *queue;
     Status status = enclava_queue_open(threads, capacity, &queue);
     if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, nullptr));
     return Queue(queue);
   }
-  /** Neither function may throw. One caller at a time, which is also the one of run_done(). */
-  Status submit(std::function<void()> work, std::function<void()> then) {
-    jobs_->push_front(Job{std::move(work), std::move(then), {}});
-    Job &job = jobs_->front();
-    job.place = jobs_->begin();
-    Status status = enclava_queue_submit(queue_.get(), [](void *job) { static_cast<Job *>(job)->work(); }, &job);
-    if (status != ENCLAVA_STATUS_OK) jobs_->pop_front();
+  Queue(Queue &&) noexcept = default;
+  /** Waits until all that was submitted was done. A `then` that was not called by now is never called: what it was to be
+      told goes, and a permit with it. */
+  ~Queue() {
+    if (closing_) *closing_ = true;
+  }
+
+  /** Has `then(work())` done; `then()` where `work` returns nothing. Neither may throw, and neither is called unless the
+      status is ENCLAVA_STATUS_OK. Callable from any threads at once. */
+  template <class Work, class Then>
+  Status submit(Work work, Then then) const {
+    using Job = Submitted<Work, Then>;
+    auto job = std::unique_ptr<Job>(new Job{closing_.get(), std::move(work), std::move(then), {}});
+    Status status = enclava_queue_submit(queue_.get(), Job::run, Job::done, job.get());
+    /* Then it is the queue's, which may have done with it already. */
+    if (status == ENCLAVA_STATUS_OK) static_cast<void>(job.release());
     return status;
   }
-  /** Readable while there is something for run_done() to do. */
+  /** Readable while there is something for run() to do. */
   int descriptor() const noexcept { return enclava_queue_descriptor(queue_.get()); }
-  /** Calls `then` of every job that is done, and says how many there were. */
-  std::size_t run_done() {
+  /** Calls `then` of all that was done by now, and says how many there were. */
+  std::size_t run() const {
     std::size_t count = 0;
-    for (void *taken; enclava_queue_take(queue_.get(), &taken) == ENCLAVA_STATUS_OK; count++) {
-      Job *job = static_cast<Job *>(taken);
-      std::function<void()> then = std::move(job->then);
-      jobs_->erase(job->place);
-      then();
-    }
+    enclava_queue_run(queue_.get(), &count);
     return count;
   }
 
  private:
-  struct Job {
-    std::function<void()> work, then;
-    std::list<Job>::iterator place;
+  template <class Work, class Then>
+  struct Submitted {
+    using Made = std::invoke_result_t<Work &>;
+    static constexpr bool is_told = !std::is_void_v<Made>;
+
+    const bool *closing;
+    Work work;
+    Then then;
+    std::optional<std::conditional_t<is_told, Made, Done>> made;
+
+    static void run(void *job) {
+      auto *self = static_cast<Submitted *>(job);
+      if constexpr (is_told) {
+        self->made.emplace(self->work());
+      } else {
+        self->work();
+      }
+    }
+    static void done(enclava_answer *, void *job) {
+      std::unique_ptr<Submitted> self(static_cast<Submitted *>(job));
+      if (*self->closing) return;
+      if constexpr (is_told) {
+        self->then(std::move(*self->made));
+      } else {
+        self->then();
+      }
+    }
   };
-  explicit Queue(enclava_queue *queue) : jobs_(std::make_unique<std::list<Job>>()), queue_(queue) {}
+  explicit Queue(enclava_queue *queue) : closing_(std::make_unique<bool>(false)), queue_(queue) {}
 
   /* Freed after the queue, which waits for those that run. */
-  std::unique_ptr<std::list<Job>> jobs_;
+  std::unique_ptr<bool> closing_;
   detail::Handle<enclava_queue, enclava_queue_free> queue_;
 };
+
+/** Copies a SQLite database while it is in use: "sqlite:////var/lib/enclava.db", to a new file. Blocks. */
+inline Outcome<Done> backup(std::string_view url, std::string_view to) {
+  enclava_error *error;
+  Status status = enclava_database_backup(detail::lent(url), detail::lent(to), &error);
+  if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
+  return Done{};
+}
+
+/** How a SQLite database is. */
+struct Health {
+  /** What is wrong, at most a hundred things: none is well. */
+  std::size_t faults;
+  /** All of it as a JSON object. */
+  std::string json;
+};
+
+/** Counts everything in a SQLite database again, while it is in use. Blocks. */
+inline Outcome<Health> doctor(std::string_view url) {
+  enclava_health *health;
+  enclava_error *error;
+  Status status = enclava_database_doctor(detail::lent(url), &health, &error);
+  if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
+  detail::Handle<enclava_health, enclava_health_free> owned(health);
+  return Health{
+      enclava_health_fault_count(health),
+      detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_health_json(health, b, c, l); })};
+}
 
 }  // namespace enclava
 

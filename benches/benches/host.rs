@@ -21,6 +21,8 @@ const PROCESSES: [usize; 4] = [1, 2, 4, 8];
 // How long processes call, and how many calls a cost is measured over.
 const WHILE: Duration = Duration::from_secs(2);
 const CALLS: u32 = 4_000;
+// Keys whose meters and holds are in the file beside those of the one that is measured.
+const OTHERS: u32 = 10_000;
 
 fn main() -> io::Result<()> {
     if let Some(url) = env::args().nth(2).filter(|_| env::args().nth(1).is_some_and(|arg| arg == "caller")) {
@@ -135,7 +137,7 @@ fn fill(path: &Path, url: &str) {
     connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").expect("a checkpoint");
 }
 
-// The same call by one key: when nothing is there yet, after a year, and beside a thousand others in flight.
+// The same call by one key: when nothing is there yet, beside ten thousand that were used, after a year, and beside a thousand others in flight.
 fn growth() {
     let directory = TempDir::new().expect("a directory");
     let clock = std::sync::Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().expect("a time")));
@@ -150,6 +152,11 @@ fn growth() {
         tell(&format!("host/cycle/{name}/ns"), started.elapsed().as_nanos() as f64 / f64::from(CALLS));
     };
     cycle("new");
+    for key in 2..OTHERS + 2 {
+        gate.import_key(&keys::spec(key)).expect("a key");
+        call(&gate, &request(&keys::secret(key)));
+    }
+    cycle("beside-others");
     let models: Vec<String> = (0..20).map(|model| format!("vendor/model-{model}")).collect();
     let open = keys::spec(1).allowed_models(["*"]);
     let id = gate.import_key(&open).expect("a key").id().clone();

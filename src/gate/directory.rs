@@ -123,8 +123,12 @@ impl Directory {
         Some(key)
     }
 
-    /// Keeps only the keys whose ids are in `ids`; answers those that are gone.
-    pub(super) fn retain(&self, ids: &HashSet<&KeyId>) -> Vec<Arc<Key>> {
+    /// Keeps only the keys whose ids those of `kept` have; answers those that are gone.
+    pub(super) fn retain(&self, kept: &[Arc<Key>]) -> Vec<Arc<Key>> {
+        if self.len() == 0 {
+            return Vec::new();
+        }
+        let ids: HashSet<&KeyId> = kept.iter().map(|key| key.id()).collect();
         let gone: Vec<KeyId> = self
             .by_id
             .read()

@@ -1,6 +1,5 @@
 //! Keeping up with a store that others write to.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,8 +148,7 @@ fn apply(core: &Core, changes: Changes) -> Result<Changed, StoreError> {
             put
         }
         Changes::All(put) => {
-            let ids: HashSet<_> = put.iter().map(|key| key.id()).collect();
-            changed.removed = core.directory.retain(&ids).len();
+            changed.removed = core.directory.retain(&put).len();
             put
         }
     };

@@ -9,6 +9,12 @@
 
 static void nothing(void *job) { (void)job; }
 
+static void never(enclava_answer *answer, void *job) {
+  (void)answer;
+  (void)job;
+  abort();
+}
+
 int main(void) {
   desk desk = desk_open(NULL, "{\"name\": \"k\", \"daily_spend_limit\": 10}");
   enclava_permit *permit = admit(&desk, "3", 1), *other;
@@ -40,9 +46,10 @@ int main(void) {
   child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    void *job;
-    CHECK(enclava_queue_submit(queue, nothing, NULL) == ENCLAVA_STATUS_CONFLICT);
-    CHECK(enclava_queue_take(queue, &job) == ENCLAVA_STATUS_CONFLICT);
+    CHECK(enclava_queue_submit(queue, nothing, never, NULL) == ENCLAVA_STATUS_CONFLICT);
+    CHECK(enclava_gate_flush_submit(desk.gate, queue, never, NULL) == ENCLAVA_STATUS_CONFLICT);
+    CHECK(enclava_permit_free_submit(&permit, queue) == ENCLAVA_STATUS_CONFLICT && permit != NULL);
+    CHECK(enclava_queue_run(queue, NULL) == ENCLAVA_STATUS_CONFLICT);
     enclava_queue_free(queue);
     /* What the threads held that did not come along is nobody's here: go on as another program, and not before a checker. */
     execlp("true", "true", (char *)NULL);

@@ -6,6 +6,52 @@
 
 static const char *const SPEC = "{\"name\": \"k\", \"daily_spend_limit\": 10}";
 
+static void never(enclava_answer *answer, void *data) {
+  (void)answer;
+  (void)data;
+  abort();
+}
+
+/* Without a queue, without anybody to tell, and without what the call is for. */
+static void nothing_submitted(void) {
+  const enclava_str none = enclava_text(NULL);
+  const enclava_usage zero = {{0, 0}, 0};
+  enclava_permit *permit = NULL;
+  enclava_queue *queue;
+  int i;
+  OK(enclava_queue_open(1, 1, &queue));
+  for (i = 0; i < 3; i++) {
+    const enclava_queue *on = i == 0 ? NULL : queue;
+    enclava_done done = i == 1 ? NULL : never;
+    NULLS(enclava_gate_authorize_submit(NULL, NULL, on, done, NULL));
+    NULLS(enclava_gate_authorize_request_submit(NULL, NULL, none, 0, on, done, NULL));
+    NULLS(enclava_gate_verify_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_gate_check_submit(NULL, NULL, on, done, NULL));
+    NULLS(enclava_gate_settle_submit(NULL, none, zero, on, done, NULL));
+    NULLS(enclava_gate_release_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_gate_record_submit(NULL, none, zero, none, on, done, NULL));
+    NULLS(enclava_gate_usage_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_gate_history_submit(NULL, none, 1, on, done, NULL));
+    NULLS(enclava_gate_refresh_submit(NULL, on, done, NULL));
+    NULLS(enclava_gate_flush_submit(NULL, on, done, NULL));
+    NULLS(enclava_permit_extend_submit(&permit, zero, on, done, NULL));
+    NULLS(enclava_permit_settle_submit(&permit, zero, on, done, NULL));
+    NULLS(enclava_permit_settle_response_submit(&permit, none, on, done, NULL));
+    NULLS(enclava_permit_finish_submit(NULL, on, done, NULL));
+    NULLS(enclava_permit_release_submit(&permit, on, done, NULL));
+    NULLS(enclava_permit_free_submit(NULL, on));
+    NULLS(enclava_key_create_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_key_import_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_key_update_submit(NULL, none, none, 0, 0, on, done, NULL));
+    NULLS(enclava_key_rotate_submit(NULL, none, 0, on, done, NULL));
+    NULLS(enclava_key_disable_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_key_enable_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_key_revoke_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_key_delete_submit(NULL, none, on, done, NULL));
+  }
+  enclava_queue_free(queue);
+}
+
 /* All of them without anything. `tests/links.rs` looks that none is missing. */
 static void nothing_given(void) {
   const enclava_str none = enclava_text(NULL);
@@ -100,6 +146,10 @@ static void nothing_given(void) {
   CHECK(enclava_gate_settle(NULL, none, zero, NULL, NULL) == ENCLAVA_STATUS_NULL_ARGUMENT);
   NULLS(enclava_gate_release(NULL, none, NULL));
   NULLS(enclava_gate_record(NULL, none, zero, none, NULL, NULL));
+  NULLS(enclava_gate_history(NULL, enclava_text("k"), 1, NULL, NULL));
+  CHECK(enclava_history_count(NULL) == 0);
+  NULLS(enclava_history_read(NULL, 0, NULL));
+  NULLS(enclava_history_model(NULL, 0, NULL, 0, NULL));
 
   NULLS(enclava_alert_read(NULL, NULL));
   NULLS(enclava_alert_id(NULL, NULL, 0, NULL));
@@ -125,9 +175,26 @@ static void nothing_given(void) {
   NULLS(enclava_error_faults(NULL, NULL, 0, NULL));
 
   NULLS(enclava_queue_open(1, 1, NULL));
-  NULLS(enclava_queue_submit(NULL, NULL, NULL));
-  NULLS(enclava_queue_take(NULL, NULL));
+  NULLS(enclava_queue_submit(NULL, NULL, NULL, NULL));
+  NULLS(enclava_queue_run(NULL, NULL));
   CHECK(enclava_queue_descriptor(NULL) == -1);
+  nothing_submitted();
+
+  CHECK(enclava_answer_status(NULL) == ENCLAVA_STATUS_NULL_ARGUMENT);
+  NULLS(enclava_answer_take_permit(NULL, NULL));
+  NULLS(enclava_answer_balances(NULL, NULL));
+  CHECK(enclava_answer_denial(NULL) == NULL);
+  CHECK(enclava_answer_error(NULL) == NULL);
+  CHECK(enclava_answer_key(NULL) == NULL);
+  CHECK(enclava_answer_secret(NULL) == NULL);
+  CHECK(enclava_answer_settlement(NULL) == NULL);
+  CHECK(enclava_answer_decision(NULL) == NULL);
+  CHECK(enclava_answer_history(NULL) == NULL);
+
+  CHECK(enclava_database_backup(none, none, NULL) == ENCLAVA_STATUS_INVALID_VALUE);
+  NULLS(enclava_database_doctor(none, NULL, NULL));
+  CHECK(enclava_health_fault_count(NULL) == 1);
+  NULLS(enclava_health_json(NULL, NULL, 0, NULL));
 
   CHECK(enclava_change_is_admitted(NULL, NULL) == 0);
   NULLS(enclava_change_carry_out(NULL, NULL, NULL));
@@ -144,6 +211,8 @@ static void nothing_given(void) {
   enclava_error_free(NULL);
   enclava_event_free(NULL);
   enclava_gate_free(NULL);
+  enclava_health_free(NULL);
+  enclava_history_free(NULL);
   enclava_key_free(NULL);
   enclava_key_page_free(NULL);
   enclava_permit_free(NULL);

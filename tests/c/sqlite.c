@@ -1,4 +1,4 @@
-/* Keys and budgets in a SQLite file: a child of fork() spends from the same budget as its parent. */
+/* Keys and budgets in a SQLite file: a child of fork() spends from the same budget as its parent, and the file is cared for. */
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -6,6 +6,49 @@
 #include <unistd.h>
 
 #include "check.h"
+
+/* What was used is told by day and model. */
+static void history(const desk *desk) {
+  enclava_history *history;
+  enclava_tally tally = enclava_tally_init();
+  enclava_error *error;
+  char model[64];
+  OK(enclava_gate_history(desk->gate, enclava_text(desk->id), 30, &history, NULL));
+  CHECK(enclava_history_count(history) == 1);
+  OK(enclava_history_read(history, 0, &tally));
+  CHECK(tally.calls == 1 && tally.usage.cost.usd == 7 && tally.usage.tokens == 1);
+  CHECK(tally.day > 0 && tally.day % INT64_C(86400000000) == 0);
+  OK(enclava_history_model(history, 0, model, sizeof model, NULL));
+  CHECK(strcmp(model, "gpt-4") == 0);
+  CHECK(enclava_history_model(history, 0, model, 5, NULL) == ENCLAVA_STATUS_BUFFER_TOO_SMALL && model[0] == 0);
+  CHECK(enclava_history_read(history, 1, &tally) == ENCLAVA_STATUS_NOT_FOUND);
+  CHECK(enclava_history_model(history, 1, model, sizeof model, NULL) == ENCLAVA_STATUS_NOT_FOUND);
+  tally.size = 7;
+  CHECK(enclava_history_read(history, 0, &tally) == ENCLAVA_STATUS_STRUCT_SIZE);
+  enclava_history_free(history);
+  CHECK(enclava_gate_history(desk->gate, enclava_text("key_of_nobody"), 30, &history, &error) == ENCLAVA_STATUS_NOT_FOUND);
+  CHECK(history == NULL && enclava_error_status(error) == ENCLAVA_STATUS_NOT_FOUND);
+  enclava_error_free(error);
+}
+
+/* The file is copied and examined while it is in use. */
+static void care(const char *url, const char *folder) {
+  enclava_health *health;
+  enclava_error *error;
+  char copy[64], json[512];
+  sprintf(copy, "%s/copy.db", folder);
+  OK(enclava_database_backup(enclava_text(url), enclava_text(copy), NULL));
+  CHECK(enclava_database_backup(enclava_text(url), enclava_text(copy), &error) == ENCLAVA_STATUS_LEDGER);
+  enclava_error_free(error);
+  OK(enclava_database_doctor(enclava_text(url), &health, NULL));
+  CHECK(enclava_health_fault_count(health) == 0);
+  OK(enclava_health_json(health, json, sizeof json, NULL));
+  CHECK(strstr(json, "\"faults\":[]") != NULL && strstr(json, "\"keys\":1,") != NULL);
+  enclava_health_free(health);
+  CHECK(enclava_database_doctor(enclava_text("memory:"), &health, &error) == ENCLAVA_STATUS_INVALID_VALUE && health == NULL);
+  enclava_error_free(error);
+  unlink(copy);
+}
 
 int main(void) {
   char folder[] = "/tmp/enclava-XXXXXX", url[64], path[64];
@@ -38,6 +81,8 @@ int main(void) {
   CHECK(enclava_gate_authorize(desk.gate, &request, &permit, &denial) == ENCLAVA_STATUS_DENIED);
   CHECK(enclava_denial_reason(denial) == ENCLAVA_REASON_DAILY_SPEND_EXCEEDED);
   enclava_denial_free(denial);
+  history(&desk);
+  care(url, folder);
   desk_close(&desk);
 
   for (i = 0; i < 3; i++) {

@@ -78,23 +78,37 @@ static void keys(Gate &gate, const enclava::NewKey &made) {
   CHECK(gate.refresh() && gate.flush() && gate.stats().find("\"settled\":1") != std::string::npos);
 }
 
+static void loop_until(const enclava::Queue &queue, const int &done, int wanted) {
+  while (done < wanted) {
+    pollfd ready = {queue.descriptor(), POLLIN, 0};
+    CHECK(poll(&ready, 1, -1) == 1);
+    queue.run();
+  }
+}
+
 static void off_the_loop(const Gate &gate, const enclava::NewKey &made) {
   auto opened = enclava::Queue::open(2, 8);
   CHECK(opened);
   enclava::Queue queue = std::move(opened).value();
   int done = 0;
-  for (int i = 0; i < 8; i++) {
-    auto verified = std::make_shared<bool>(false);
-    CHECK(queue.submit([&, verified] { *verified = bool(gate.verify(made.secret.reveal())); },
-                       [&done, verified] { done += *verified; }) == ENCLAVA_STATUS_OK);
+  Request request;
+  request.secret = made.secret.reveal();
+  request.model = "gpt-4";
+  for (int i = 0; i < 7; i++) {
+    CHECK(queue.submit([&] { return gate.authorize(request); },
+                       [&](enclava::Result<Permit, Denial> admitted) { done += bool(admitted); }) == ENCLAVA_STATUS_OK);
   }
+  CHECK(queue.submit([] {}, [&] { done++; }) == ENCLAVA_STATUS_OK);
   CHECK(queue.submit([] {}, [] {}) == ENCLAVA_STATUS_BUSY);
-  while (done < 8) {
-    pollfd ready = {queue.descriptor(), POLLIN, 0};
-    CHECK(poll(&ready, 1, -1) == 1);
-    queue.run_done();
-  }
-  CHECK(queue.submit([] {}, [] { std::abort(); }) == ENCLAVA_STATUS_OK);
+  loop_until(queue, done, 8);
+  /* What nobody is told of any more goes, and its permit with it. */
+  CHECK(queue.submit([&] { return gate.authorize(request); },
+                     [](enclava::Result<Permit, Denial>) { std::abort(); }) == ENCLAVA_STATUS_OK);
+}
+
+static void databases() {
+  CHECK(enclava::backup("memory:", "copy.db").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
+  CHECK(enclava::doctor("memory:").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
 }
 
 int main() {
@@ -112,6 +126,8 @@ int main() {
   CHECK(gate.flush() && told == 1);
   keys(gate, *made);
   off_the_loop(gate, *made);
+  CHECK(gate.history(made->key.id(), 30)->empty());
+  databases();
   CHECK(gate.delete_key(made->key.id()));
   return 0;
 }

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A container has no other user than root, and no namespaces for the sandbox.
 _ARGUMENTS = ["--no-sandbox"] if os.geteuid() == 0 else []
+# Milliseconds: a machine that does much else draws a page as well, but not in five seconds.
+PATIENCE = 60_000
 _INSTALLERS = [
     [sys.executable, "-m", "playwright", "install", "chromium"],
     ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"],
@@ -32,6 +34,7 @@ def chromium() -> Iterator[Browser]:
         browser = _start(playwright.chromium) or _install(playwright.chromium)
         if browser is None:
             pytest.fail("no Chromium, and none could be installed: apt-get install chromium")
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 

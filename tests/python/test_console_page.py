@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import chromium
+from browser import PATIENCE, chromium
 from console_server import JWT_SECRET, console, listening
 from playwright.sync_api import expect
 from starlette.applications import Starlette
@@ -48,7 +48,7 @@ def url(live: Gate) -> Iterator[str]:
 def visitor(browser: Browser, url: str) -> Iterator[Page]:
     """Open the page; nothing that it does may go wrong in its scripts, or leave its server."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -417,7 +417,7 @@ def test_everybody_can_read_it(browser: Browser, url: str, live: Gate, width: in
         reduced_motion="reduce",
         bypass_csp=True,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(url)
 

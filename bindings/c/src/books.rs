@@ -2,9 +2,9 @@
 
 use std::mem::MaybeUninit;
 
-use enclava_keys::Settlement;
 use enclava_keys::budget::PermitId;
 use enclava_keys::gate::Balance;
+use enclava_keys::{Gate, Settlement};
 
 use crate::alert::counted;
 use crate::error::enclava_error;
@@ -87,18 +87,7 @@ pub extern "C" fn enclava_gate_usage(
     balances: *mut enclava_balances,
     error: Option<&mut MaybeUninit<*mut enclava_error>>,
 ) -> enclava_status {
-    explain(error, || {
-        let id = read_id(key_id.text("key_id")?, "key_id")?;
-        let told = given(gate, "gate")?.0.usage(&id)?;
-        let told = enclava_balances {
-            size: 0,
-            reserved: 0,
-            daily_spend: told.daily_spend.into(),
-            monthly_spend: told.monthly_spend.into(),
-            daily_tokens: told.daily_tokens.into(),
-        };
-        sized::write(balances, &told)
-    })
+    explain(error, || sized::write(balances, &read_usage(&given(gate, "gate")?.0, key_id)?))
 }
 
 /// Settles a permit by its id: from another worker, a callback, or after it was detached or freed.
@@ -171,6 +160,18 @@ fn charge(
     })
 }
 
-fn read_permit(id: enclava_str) -> Result<PermitId, Fault> {
+pub(crate) fn read_usage(gate: &Gate, key_id: enclava_str) -> Result<enclava_balances, Fault> {
+    let id = read_id(key_id.text("key_id")?, "key_id")?;
+    let told = gate.usage(&id)?;
+    Ok(enclava_balances {
+        size: 0,
+        reserved: 0,
+        daily_spend: told.daily_spend.into(),
+        monthly_spend: told.monthly_spend.into(),
+        daily_tokens: told.daily_tokens.into(),
+    })
+}
+
+pub(crate) fn read_permit(id: enclava_str) -> Result<PermitId, Fault> {
     id.text("permit_id")?.parse().map_err(|error| Fault::value("permit_id", error))
 }

@@ -25,9 +25,9 @@ use crate::time::enclava_clock;
 
 /// The one object that a gateway holds: it manages keys and authorizes requests.
 ///
-/// Any threads may use it at once. Permits, keys and denials live on when it is freed.
+/// Any threads may use it at once. Permits, keys and denials live on when it is freed, and so do calls that were submitted.
 #[derive(Debug)]
-pub struct enclava_gate(pub(crate) Gate);
+pub struct enclava_gate(pub(crate) Arc<Gate>);
 
 /// A secret of the gateway's own that keys the hashes of secrets: a stolen table of hashes is worth nothing without it.
 #[repr(C)]
@@ -105,7 +105,7 @@ pub extern "C" fn enclava_gate_open(
         fork::watch();
         let url = url.text("url")?;
         if options.is_null() {
-            gate.fill(enclava_gate(Gate::open(url)?));
+            gate.fill(enclava_gate(Arc::new(Gate::open(url)?)));
             return Ok(());
         }
         let options = sized::read(options)?;
@@ -122,7 +122,7 @@ pub extern "C" fn enclava_gate_open(
             builder = builder.store(foreign.clone());
             store = Some(foreign);
         }
-        gate.fill(enclava_gate(builder.open(url)?));
+        gate.fill(enclava_gate(Arc::new(builder.open(url)?)));
         if let Some(ledger) = ledger {
             ledger.take_over();
         }

@@ -43,8 +43,9 @@ pub(crate) fn or<T>(default: T, call: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(default)
 }
 
+/// Runs what the caller makes an answer of itself.
 // Whatever was half done when a call panicked is not looked at again by it, and the core's locks do not poison.
-fn wall(call: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+pub(crate) fn wall(call: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Fault::Panic))
 }
 

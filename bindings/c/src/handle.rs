@@ -33,6 +33,11 @@ impl<'a, T> Slot<'a, T> {
 
     /// Hands out `value`, which the caller frees.
     pub(crate) fn fill(self, value: T) {
-        self.0.write(Box::into_raw(Box::new(value)));
+        self.put(Box::new(value));
+    }
+
+    /// Hands out what has its place already.
+    pub(crate) fn put(self, handle: Box<T>) {
+        self.0.write(Box::into_raw(handle));
     }
 }

@@ -47,6 +47,8 @@ mod settlement;
 
 mod books;
 
+mod history;
+
 mod alert;
 
 mod event;
@@ -56,6 +58,14 @@ mod decision;
 mod error;
 
 mod queue;
+
+mod answer;
+
+mod submit;
+
+mod submit_keys;
+
+mod database;
 
 mod step;
 
@@ -72,14 +82,17 @@ mod handle;
 mod sized;
 
 pub use alert::*;
+pub use answer::*;
 pub use authorize::*;
 pub use books::*;
+pub use database::*;
 pub use decision::*;
 pub use denial::*;
 pub use error::*;
 pub use event::*;
 pub use gate::*;
 pub use headers::*;
+pub use history::*;
 pub use key::*;
 pub use ledger::*;
 pub use manage::*;
@@ -94,6 +107,8 @@ pub use settlement::*;
 pub use status::*;
 pub use step::*;
 pub use store::*;
+pub use submit::*;
+pub use submit_keys::*;
 pub use text::enclava_str;
 pub use time::*;
 pub use version::*;

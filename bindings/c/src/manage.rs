@@ -39,7 +39,7 @@ pub extern "C" fn enclava_key_create(
     explain(error, || {
         let key = Slot::wanted(key);
         let secret = Slot::required(secret, "secret")?;
-        let spec = KeySpec::from_json(spec.bytes("spec")?).map_err(Error::from)?;
+        let spec = read_spec(spec)?;
         let made = given(gate, "gate")?.0.create_key(&spec)?;
         secret.fill((&made.secret).into());
         hand_out(key, made.key);
@@ -60,7 +60,7 @@ pub extern "C" fn enclava_key_import(
 ) -> enclava_status {
     explain(error, || {
         let key = Slot::wanted(key);
-        let spec = KeySpec::from_json(spec.bytes("spec")?).map_err(Error::from)?;
+        let spec = read_spec(spec)?;
         hand_out(key, given(gate, "gate")?.0.import_key(&spec)?);
         Ok(())
     })
@@ -119,16 +119,7 @@ pub extern "C" fn enclava_key_update(
     error: Option<&mut MaybeUninit<*mut enclava_error>>,
 ) -> enclava_status {
     change(gate, id, key, error, |gate, id| {
-        let mut edit = KeyEdit::from_json(changes.bytes("changes")?).map_err(Error::from)?;
-        edit = match flags {
-            0 => edit,
-            ENCLAVA_UPDATE_WIDEN => edit.widen(),
-            _ => return Err(Fault::value("flags", "must be 0 or ENCLAVA_UPDATE_WIDEN")),
-        };
-        if revision > 0 {
-            edit = edit.at_revision(revision);
-        }
-        Ok(gate.update_key(id, &edit)?)
+        Ok::<_, Fault>(gate.update_key(id, &read_edit(changes, revision, flags)?)?)
     })
 }
 
@@ -229,6 +220,20 @@ fn change<E: Into<Fault>>(
         hand_out(key, record);
         Ok(())
     })
+}
+
+pub(crate) fn read_spec(spec: enclava_str) -> Result<KeySpec, Fault> {
+    Ok(KeySpec::from_json(spec.bytes("spec")?).map_err(Error::from)?)
+}
+
+pub(crate) fn read_edit(changes: enclava_str, revision: u64, flags: u32) -> Result<KeyEdit, Fault> {
+    let mut edit = KeyEdit::from_json(changes.bytes("changes")?).map_err(Error::from)?;
+    edit = match flags {
+        0 => edit,
+        ENCLAVA_UPDATE_WIDEN => edit.widen(),
+        _ => return Err(Fault::value("flags", "must be 0 or ENCLAVA_UPDATE_WIDEN")),
+    };
+    Ok(if revision > 0 { edit.at_revision(revision) } else { edit })
 }
 
 pub(crate) fn read_id(id: &str, field: &'static str) -> Result<KeyId, Fault> {

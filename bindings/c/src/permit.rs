@@ -53,9 +53,18 @@ impl From<Permit> for enclava_permit {
     }
 }
 
+// Detached, it is ended by its id and not by going.
+impl Drop for enclava_permit {
+    fn drop(&mut self) {
+        if let Call::Detached(permit) = std::mem::replace(&mut self.0, Call::Finished(None)) {
+            permit.detach();
+        }
+    }
+}
+
 impl enclava_permit {
-    // The permit, while this handle may end it.
-    fn held(&mut self) -> Result<&mut Permit, Fault> {
+    /// The permit, while this handle may end it.
+    pub(crate) fn held(&mut self) -> Result<&mut Permit, Fault> {
         match &mut self.0 {
             Call::Held(permit) => Ok(permit),
             other => Err(other.refusal()),
@@ -89,6 +98,14 @@ impl enclava_permit {
             Call::Streaming(stream) => Ok(stream),
             other => Err(other.refusal()),
         }
+    }
+
+    /// Settles by the stream that was followed.
+    pub(crate) fn finish(&mut self) -> Result<Settlement, Fault> {
+        let id = self.id();
+        let settled = self.stream()?.finish()?;
+        self.0 = Call::Finished(id.ok().map(|id| Box::new((id, settled.clone()))));
+        Ok(settled)
     }
 }
 
@@ -341,12 +358,7 @@ pub extern "C" fn enclava_permit_finish(
     settlement: Option<&mut MaybeUninit<*mut enclava_settlement>>,
     error: Option<&mut MaybeUninit<*mut enclava_error>>,
 ) -> enclava_status {
-    settle(permit, settlement, error, |permit| {
-        let id = permit.id();
-        let settled = permit.stream()?.finish()?;
-        permit.0 = Call::Finished(id.ok().map(|id| Box::new((id, settled.clone()))));
-        Ok(settled)
-    })
+    settle(permit, settlement, error, enclava_permit::finish)
 }
 
 /// Lets the hold go without a charge and ends the permit: the call was not made, or cost nothing.
@@ -381,11 +393,7 @@ pub extern "C" fn enclava_permit_detach(permit: Option<&mut enclava_permit>) -> 
 /// May block for a ledger that does I/O, unless the permit was ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_permit_free(permit: Option<Box<enclava_permit>>) {
-    or((), || {
-        if let Some(enclava_permit(Call::Detached(detached))) = permit.map(|permit| *permit) {
-            detached.detach();
-        }
-    });
+    or((), || drop(permit));
 }
 
 fn settle(

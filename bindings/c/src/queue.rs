@@ -1,4 +1,4 @@
-//! Calls that may block, off the event loop.
+//! Calls that may block, off the event loop: the queue that makes them.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -6,12 +6,13 @@ use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use enclava_keys::Error;
+use parking_lot::{Condvar, Mutex};
 
 use crate::alert::Userdata;
+use crate::answer::enclava_answer;
 use crate::fault::Fault;
 use crate::guard::{guard, or};
 use crate::handle::{Slot, given};
@@ -19,45 +20,76 @@ use crate::status::enclava_status;
 
 const MOST_THREADS: u32 = 256;
 
-/// Threads that run jobs which may block, and hand them back when they are done.
+/// Threads that make calls which may block, so that an event loop does not wait for them.
 ///
-/// Any threads may submit to it and take from it at once. It belongs to the process that opened it: in a child of fork()
-/// nothing runs it.
+/// A call is submitted by the function of its name that ends in _submit, which copies what it is lent and never blocks. When
+/// the call was made, enclava_queue_descriptor() is readable and enclava_queue_run() calls `done(answer, data)` on the thread
+/// of the event loop. If submitting fails, nothing was submitted and `done` is not called; else it is called exactly once,
+/// at the latest by enclava_queue_free(). Calls are made in any order; submit one that must come after another when that
+/// is done.
+///
+/// Any threads may use it at once. It belongs to the process that opened it: in a child of fork() nothing is made by it.
 #[derive(Debug)]
 pub struct enclava_queue {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
     process: u32,
     capacity: usize,
     descriptor: i32,
 }
 
+/// Told that a call was made. The answer belongs to the library and lives until this returns: take a permit out of it, or
+/// it is let go. `data` is what was submitted along with the call.
+///
+/// It may submit more. It must not free the queue, and not leave by longjmp or a C++ exception.
+pub type enclava_done = Option<extern "C" fn(answer: *mut enclava_answer, data: *mut c_void)>;
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
 struct State {
     waiting: VecDeque<Job>,
-    done: VecDeque<Userdata>,
-    // Submitted and not taken yet.
+    made: VecDeque<Made>,
+    // Submitted and not told yet.
     count: usize,
     closing: bool,
-    // INVARIANT: one byte is in the pipe while `done` is not empty, none while it is: so neither end ever blocks.
+    // INVARIANT: one byte is in the pipe while `made` is not empty, none while it is: so neither end ever blocks.
     signal: PipeWriter,
     signalled: PipeReader,
 }
 
-#[derive(Debug)]
+type Call = Box<dyn FnOnce() -> enclava_answer + Send>;
+
 struct Job {
-    work: extern "C" fn(job: *mut c_void),
+    call: Call,
+    // Nobody waits for some.
+    then: Option<Then>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Made {
+    answer: enclava_answer,
+    then: Then,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Then {
+    done: extern "C" fn(answer: *mut enclava_answer, data: *mut c_void),
     data: Userdata,
 }
 
-/// Opens a queue of `threads` threads (1 to 256) and at most `capacity` jobs that are waiting, running or not taken yet.
-/// Free it with enclava_queue_free().
+/// Opens a queue of `threads` threads (1 to 256), which is how many calls are made at once, and at most `capacity` calls
+/// that wait, are under way or were not told yet. Free it with enclava_queue_free().
 ///
 /// Callable from any thread.
 /// @return ENCLAVA_STATUS_INVALID_VALUE for no threads, too many, or no room; ENCLAVA_STATUS_LEDGER if the system has no
@@ -81,34 +113,33 @@ pub extern "C" fn enclava_queue_open(
     })
 }
 
-/// Has `work(job)` called on a thread of the queue: it may make any calls of this library, and keeps what they answer in
-/// the job, which must live until it was taken. It must not leave by longjmp or a C++ exception, and not use the queue.
+/// Submits what has no function of its own: `work(data)` is called on a thread of the queue and may make any calls of this
+/// library but for those on the queue. It must not leave by longjmp or a C++ exception. The answer is ENCLAVA_STATUS_OK.
 ///
 /// Never blocks. Callable from any threads at once.
-/// @return ENCLAVA_STATUS_BUSY if the queue is full; ENCLAVA_STATUS_CONFLICT in a child of fork(). The job is then not run.
+/// @return ENCLAVA_STATUS_BUSY if the queue is full; ENCLAVA_STATUS_CONFLICT while it is freed, or in a child of fork().
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_queue_submit(
     queue: Option<&enclava_queue>,
-    work: Option<extern "C" fn(job: *mut c_void)>,
-    job: *mut c_void,
+    work: Option<extern "C" fn(data: *mut c_void)>,
+    done: enclava_done,
+    data: *mut c_void,
 ) -> enclava_status {
     guard(|| {
-        let queue = given(queue, "queue")?;
+        let place = Place::on(queue, done, data)?;
         let work = given(work, "work")?;
-        queue.here()?;
-        let mut state = queue.shared.lock();
-        if state.count >= queue.capacity {
-            return Err(Fault::Busy);
-        }
-        state.count = state.count.saturating_add(1);
-        state.waiting.push_back(Job { work, data: Userdata::new(job) });
-        queue.shared.work.notify_one();
+        let data = Userdata::new(data);
+        place.submit(move || {
+            work(data.get());
+            enclava_answer::default()
+        });
         Ok(())
     })
 }
 
-/// A descriptor that is readable while a job is done and not taken: for poll, epoll or kqueue, level-triggered. Only wait
-/// for it; do not read it or close it. -1 for NULL.
+/// A descriptor that is readable while enclava_queue_run() has something to tell: for poll, epoll or kqueue,
+/// level-triggered. Only wait for it; do not read it or close it. -1 for NULL.
 ///
 /// Callable from any threads at once.
 #[unsafe(no_mangle)]
@@ -116,38 +147,45 @@ pub extern "C" fn enclava_queue_descriptor(queue: Option<&enclava_queue>) -> i32
     or(-1, || queue.map_or(-1, |queue| queue.descriptor))
 }
 
-/// Takes the job that was done first. Never blocks.
+/// Calls the `done` of every call that was made by now, those that were made first before others. `count`, which may be
+/// NULL, becomes how many there were.
 ///
-/// Callable from any threads at once.
-/// @return ENCLAVA_STATUS_NOT_FOUND if none is done.
+/// Never blocks. Callable from any threads at once, and not from a `done`.
+/// @return ENCLAVA_STATUS_CONFLICT in a child of fork().
 #[unsafe(no_mangle)]
-pub extern "C" fn enclava_queue_take(
+pub extern "C" fn enclava_queue_run(
     queue: Option<&enclava_queue>,
-    job: Option<&mut MaybeUninit<*mut c_void>>,
+    count: Option<&mut MaybeUninit<usize>>,
 ) -> enclava_status {
     guard(|| {
-        let job = given(job, "job")?;
         let queue = given(queue, "queue")?;
         queue.here()?;
-        let mut state = queue.shared.lock();
-        let taken = state.done.pop_front().ok_or(Fault::NotFound("job that is done"))?;
-        state.count = state.count.saturating_sub(1);
-        if state.done.is_empty() {
-            // There is a byte: this reads it without waiting.
-            let _ = state.signalled.read(&mut [0]);
+        let made = queue.shared.made();
+        if let Some(count) = count {
+            count.write(made.len());
         }
-        job.write(taken.get());
+        for made in made {
+            queue.shared.told();
+            if let Some(left) = made.tell() {
+                // It may have to be let go in a ledger that does I/O.
+                queue.shared.push(Job { call: Box::new(|| left.emptied()), then: None });
+            }
+        }
         Ok(())
     })
 }
 
-/// Waits until every job that was submitted is done, and frees the queue. Jobs that were not taken are the caller's, as
-/// ever. NULL is nothing to free.
+/// Waits until every call that was submitted was made, calls each `done` that was not called yet, and frees the queue. What
+/// those submit is refused. NULL is nothing to free.
 ///
-/// No other thread may be using the queue. In a child of fork() only memory is freed.
+/// Blocks. No other thread may be using the queue. In a child of fork() nothing is called and only memory is freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_queue_free(queue: Option<Box<enclava_queue>>) {
-    or((), || drop(queue));
+    or((), || {
+        if let Some(queue) = queue {
+            queue.close();
+        }
+    });
 }
 
 impl enclava_queue {
@@ -156,20 +194,25 @@ impl enclava_queue {
         let descriptor = signalled.as_raw_fd();
         let state = State {
             waiting: VecDeque::new(),
-            done: VecDeque::new(),
+            made: VecDeque::new(),
             count: 0,
             closing: false,
             signal,
             signalled,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new() });
-        // If one cannot be started, dropping the queue ends the others.
-        let mut queue =
-            Self { shared, threads: Vec::new(), process: std::process::id(), capacity, descriptor };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), threads: Mutex::default() });
+        let queue = Self { shared, process: std::process::id(), capacity, descriptor };
         for _ in 0..threads {
             let shared = Arc::clone(&queue.shared);
-            let thread = Builder::new().name("enclava-queue".into()).spawn(move || shared.run());
-            queue.threads.push(thread.map_err(|error| unavailable(&error))?);
+            let started = Builder::new().name("enclava-queue".into()).spawn(move || shared.work());
+            match started {
+                Ok(thread) => queue.shared.threads.lock().push(thread),
+                Err(error) => {
+                    queue.close();
+                    return Err(unavailable(&error));
+                }
+            }
         }
         Ok(queue)
     }
@@ -178,50 +221,137 @@ impl enclava_queue {
         if self.process == std::process::id() {
             return Ok(());
         }
-        Err(Error::Conflict("this queue belongs to the parent of this process; open another".into()).into())
+        Err(conflict("this queue belongs to the parent of this process; open another"))
+    }
+
+    // What is called here may still look at the queue: it changes nothing of it but what is shared with the threads.
+    fn close(&self) {
+        if self.here().is_err() {
+            // The threads and their locks are the parent's: there is nothing here to wait for.
+            return;
+        }
+        self.shared.state.lock().closing = true;
+        self.shared.work.notify_all();
+        for thread in std::mem::take(&mut *self.shared.threads.lock()) {
+            let _ = thread.join();
+        }
+        for made in self.shared.made() {
+            drop(made.tell());
+        }
     }
 }
 
 impl Shared {
-    // The state is whole whenever the lock is free: nothing between two of its changes panics.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn push(&self, job: Job) {
+        self.state.lock().waiting.push_back(job);
+        self.work.notify_one();
     }
 
-    fn run(&self) {
-        let mut state = self.lock();
+    /// There is room for one more.
+    fn told(&self) {
+        let mut state = self.state.lock();
+        state.count = state.count.saturating_sub(1);
+    }
+
+    /// Takes what was made.
+    fn made(&self) -> VecDeque<Made> {
+        let mut state = self.state.lock();
+        if !state.made.is_empty() {
+            // There is a byte: this reads it without waiting.
+            let _ = state.signalled.read(&mut [0]);
+        }
+        std::mem::take(&mut state.made)
+    }
+
+    fn work(&self) {
+        let mut state = self.state.lock();
         loop {
-            let Some(Job { work, data }) = state.waiting.pop_front() else {
+            let Some(Job { call, then }) = state.waiting.pop_front() else {
                 if state.closing {
                     return;
                 }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.work.wait(&mut state);
                 continue;
             };
             drop(state);
-            work(data.get());
-            state = self.lock();
-            if state.done.is_empty() {
-                let _ = state.signal.write(&[1]);
+            let answer = call();
+            state = self.state.lock();
+            if let Some(then) = then {
+                if state.made.is_empty() {
+                    let _ = state.signal.write(&[1]);
+                }
+                state.made.push_back(Made { answer, then });
             }
-            state.done.push_back(data);
         }
     }
 }
 
-impl Drop for enclava_queue {
-    fn drop(&mut self) {
-        if self.here().is_err() {
-            // The threads are the parent's: there is nothing here to wait for, or to let go.
-            self.threads.drain(..).for_each(std::mem::forget);
-            return;
+impl Made {
+    /// Tells it; answers what is left if freeing that may block.
+    fn tell(self) -> Option<enclava_answer> {
+        let mut answer = self.answer;
+        (self.then.done)(&raw mut answer, self.then.data.get());
+        answer.has_permit().then_some(answer)
+    }
+}
+
+/// Room for one call on a queue.
+pub(crate) struct Place<'a> {
+    shared: &'a Shared,
+    then: Option<Then>,
+    is_taken: bool,
+}
+
+impl<'a> Place<'a> {
+    /// Room for a call that `done` is told of.
+    pub(crate) fn on(
+        queue: Option<&'a enclava_queue>,
+        done: enclava_done,
+        data: *mut c_void,
+    ) -> Result<Self, Fault> {
+        let done = given(done, "done")?;
+        Self::found(queue, Some(Then { done, data: Userdata::new(data) }))
+    }
+
+    /// Room for a call that nobody is told of. It is not counted: it must be bounded by something else.
+    pub(crate) fn quietly_on(queue: Option<&'a enclava_queue>) -> Result<Self, Fault> {
+        Self::found(queue, None)
+    }
+
+    fn found(queue: Option<&'a enclava_queue>, then: Option<Then>) -> Result<Self, Fault> {
+        let queue = given(queue, "queue")?;
+        queue.here()?;
+        let mut state = queue.shared.state.lock();
+        if state.closing {
+            return Err(conflict("this queue is being freed"));
         }
-        self.shared.lock().closing = true;
-        self.shared.work.notify_all();
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        if then.is_some() {
+            if state.count >= queue.capacity {
+                return Err(Fault::Busy);
+            }
+            state.count = state.count.saturating_add(1);
+        }
+        Ok(Self { shared: &queue.shared, then, is_taken: false })
+    }
+
+    /// Has `call` made.
+    pub(crate) fn submit(mut self, call: impl FnOnce() -> enclava_answer + Send + 'static) {
+        self.is_taken = true;
+        self.shared.push(Job { call: Box::new(call), then: self.then });
+    }
+}
+
+// A caller that made a mistake after it had found room.
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_taken && self.then.is_some() {
+            self.shared.told();
         }
     }
+}
+
+fn conflict(message: &str) -> Fault {
+    Error::Conflict(message.to_owned()).into()
 }
 
 fn unavailable(error: &std::io::Error) -> Fault {

@@ -7,7 +7,7 @@ use enclava_keys::Request;
 use crate::fault::Fault;
 use crate::money::enclava_usage;
 use crate::sized::Growable;
-use crate::text::enclava_str;
+use crate::text::{Kept, enclava_str};
 
 /// One call to be authorized. Make an empty one with enclava_request_init(): every field that is zero is not stated.
 #[repr(C)]
@@ -68,5 +68,52 @@ impl enclava_request {
             request = request.request_id(id);
         }
         Ok(request)
+    }
+}
+
+/// A request with texts of its own, for a call that is made after the one that lent them has returned.
+pub(crate) struct KeptRequest {
+    secret: Kept,
+    model: Kept,
+    purpose: Kept,
+    endpoint: Kept,
+    ip: Kept,
+    request_id: Kept,
+    reserved: u32,
+    estimate: enclava_usage,
+    wait_milliseconds: u64,
+}
+
+impl enclava_request {
+    pub(crate) fn keep(&self) -> Result<KeptRequest, Fault> {
+        Ok(KeptRequest {
+            secret: self.secret.keep("secret")?,
+            model: self.model.keep("model")?,
+            purpose: self.purpose.keep("purpose")?,
+            endpoint: self.endpoint.keep("endpoint")?,
+            ip: self.ip.keep("ip")?,
+            request_id: self.request_id.keep("request_id")?,
+            reserved: self.reserved,
+            estimate: self.estimate,
+            wait_milliseconds: self.wait_milliseconds,
+        })
+    }
+}
+
+impl KeptRequest {
+    /// The same request again, lent.
+    pub(crate) fn lend(&self) -> enclava_request {
+        enclava_request {
+            size: 0,
+            reserved: self.reserved,
+            secret: self.secret.lend(),
+            model: self.model.lend(),
+            purpose: self.purpose.lend(),
+            endpoint: self.endpoint.lend(),
+            ip: self.ip.lend(),
+            request_id: self.request_id.lend(),
+            estimate: self.estimate,
+            wait_milliseconds: self.wait_milliseconds,
+        }
     }
 }

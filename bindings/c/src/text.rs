@@ -4,6 +4,8 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::slice;
 
+use zeroize::Zeroizing;
+
 use crate::fault::Fault;
 
 /// Text or bytes that are lent for one call: `len` bytes at `data`, with no need for a NUL behind them.
@@ -41,6 +43,25 @@ impl enclava_str {
     pub(crate) fn stated(&self, field: &'static str) -> Result<Option<&str>, Fault> {
         let text = self.text(field)?;
         Ok(if self.data.is_null() { None } else { Some(text) })
+    }
+
+    /// A copy, for a call that is made after this one has returned.
+    pub(crate) fn keep(&self, field: &'static str) -> Result<Kept, Fault> {
+        let bytes = self.bytes(field)?;
+        Ok(Kept(if self.data.is_null() { None } else { Some(Zeroizing::new(bytes.into())) }))
+    }
+}
+
+/// A text of one's own, wiped when it goes: it may be a secret.
+pub(crate) struct Kept(Option<Zeroizing<Box<[u8]>>>);
+
+impl Kept {
+    /// The same text again, lent.
+    pub(crate) fn lend(&self) -> enclava_str {
+        match &self.0 {
+            None => enclava_str { data: std::ptr::null(), len: 0 },
+            Some(bytes) => enclava_str { data: bytes.as_ptr().cast(), len: bytes.len() },
+        }
     }
 }
 

@@ -150,6 +150,7 @@ fn structs_that_may_grow_are_as_large_as_in_their_first_header() {
     assert_eq!(size_of::<enclava_permit_info>(), 48);
     assert_eq!(size_of::<enclava_balances>(), 344);
     assert_eq!(size_of::<enclava_alert_info>(), 80);
+    assert_eq!(size_of::<enclava_tally>(), 48);
     assert_eq!(size_of::<enclava_ledger_vtable>(), 64);
     assert_eq!(size_of::<enclava_store_vtable>(), 40);
 }

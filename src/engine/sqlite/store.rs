@@ -59,7 +59,7 @@ impl Store for SqliteStore {
         let generation = u64::try_from(generation).unwrap_or_default();
         let changes = match records {
             Records::Same => Changes::None,
-            Records::Some(put, gone) => Changes::Some(load::parse(put)?, gone),
+            Records::Some(put, gone) => Changes::Some(load::parse(put.iter().map(String::as_str))?, gone),
             Records::All(keys) => Changes::All(keys?),
         };
         Ok(News { generation, changes })

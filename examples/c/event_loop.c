@@ -1,0 +1,118 @@
+/*
+ * A gateway's event loop that never waits for a disk: calls are submitted to a queue, and their answers are told on the
+ * loop's own thread. The loop here is poll(); with epoll, kqueue, libuv or nginx it is the same one descriptor.
+ *
+ *   cc event_loop.c $(pkg-config --cflags --libs enclava) -o event_loop && ./event_loop
+ */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include <enclava.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CLIENTS = 6 };
+
+/* One client's request, from when it was read until it was answered. It lives at least as long as a call for it is
+   submitted: `done` is called exactly once for each. */
+typedef struct client {
+  int number;
+  int is_gone;
+  enclava_permit *permit;
+} client;
+
+static enclava_gate *gate;
+static enclava_queue *queue;
+static int open_clients;
+
+static void must(enclava_status status, const char *what) {
+  if (status == ENCLAVA_STATUS_OK) return;
+  fprintf(stderr, "%s: %s\n", what, enclava_status_text(status));
+  exit(1);
+}
+
+static void close_client(client *client, const char *how) {
+  printf("client %d %s\n", client->number, how);
+  open_clients--;
+}
+
+static void on_settled(enclava_answer *answer, void *data) {
+  client *client = data;
+  if (enclava_answer_status(answer) == ENCLAVA_STATUS_LEDGER) {
+    /* Nothing is lost: the permit comes back, to be settled again in a moment. */
+    must(enclava_answer_take_permit(answer, &client->permit), "take permit");
+    close_client(client, "will be settled later");
+    enclava_permit_free(client->permit);
+    return;
+  }
+  close_client(client, "was answered and charged");
+}
+
+/* The model has answered: a real gateway comes here when its upstream's socket says so. */
+static void model_answered(client *client) {
+  enclava_usage usage = {{0, 31000000000}, 1234}; /* $0.031 */
+  must(enclava_permit_settle_submit(&client->permit, usage, queue, on_settled, client), "settle");
+}
+
+static void on_authorized(enclava_answer *answer, void *data) {
+  client *client = data;
+  char model[64];
+  if (enclava_answer_status(answer) != ENCLAVA_STATUS_OK) {
+    char line[32];
+    snprintf(line, sizeof line, "was denied: %d", enclava_denial_status(enclava_answer_denial(answer)));
+    close_client(client, line); /* and its headers and body are ready to send */
+    return;
+  }
+  if (client->is_gone) {
+    /* The permit is not taken, so the queue lets its hold go. */
+    close_client(client, "had gone: nothing is charged");
+    return;
+  }
+  must(enclava_answer_take_permit(answer, &client->permit), "take permit");
+  must(enclava_permit_model(client->permit, model, sizeof model, NULL), "model");
+  must(enclava_permit_dispatched(client->permit), "dispatched");
+  model_answered(client);
+}
+
+static void request_arrived(client *client, const char *secret, const char *model) {
+  enclava_request request = enclava_request_init();
+  enclava_status status;
+  request.secret = enclava_text(secret);
+  request.model = enclava_text(model);
+  must(enclava_money_parse(enclava_text("0.05"), &request.estimate.cost), "money");
+  open_clients++;
+  status = enclava_gate_authorize_submit(gate, &request, queue, on_authorized, client);
+  if (status == ENCLAVA_STATUS_BUSY) {
+    close_client(client, "was answered 503: the queue is full");
+  } else {
+    must(status, "authorize");
+  }
+}
+
+int main(void) {
+  const char *spec = "{\"name\": \"App\", \"allowed_models\": [\"gpt-4\"], \"daily_spend_limit\": \"0.15\"}";
+  client clients[CLIENTS] = {{0, 0, NULL}};
+  enclava_secret *secret;
+  struct pollfd ready = {0, POLLIN, 0};
+  int i;
+
+  must(enclava_gate_open(enclava_text("memory:"), NULL, &gate, NULL), "open"); /* sqlite:////var/lib/enclava.db */
+  must(enclava_key_create(gate, enclava_text(spec), NULL, &secret, NULL), "create");
+  must(enclava_queue_open(4, 1024, &queue), "queue");
+
+  for (i = 0; i < CLIENTS; i++) {
+    clients[i].number = i;
+    clients[i].is_gone = i == 1;
+    request_arrived(&clients[i], enclava_secret_reveal(secret), i == 2 ? "o1" : "gpt-4");
+  }
+  ready.fd = enclava_queue_descriptor(queue);
+  while (open_clients > 0) {
+    if (poll(&ready, 1, -1) == 1) must(enclava_queue_run(queue, NULL), "run");
+  }
+
+  enclava_queue_free(queue); /* makes and tells what is left, so before what that is about */
+  enclava_secret_free(secret);
+  enclava_gate_free(gate);
+  return 0;
+}
