@@ -1,7 +1,9 @@
 //! JSON text to [`Value`]s, exactly and within bounds.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::faults::{Faults, InvalidRecord, Path, shortened};
@@ -25,157 +27,147 @@ pub(super) fn parse_object_within(json: &[u8], longest: usize) -> Result<Members
         return refused(&format!("is larger than {} MiB", longest >> 20));
     }
     let Ok(text) = str::from_utf8(json) else { return refused("is not UTF-8") };
-    // The parser only says whether it is JSON: its word for a wrong type repeats the value, which may be a secret, and it
-    // makes floats of numbers. What follows cuts text that is known to be valid, in one pass: a million records are read.
-    if let Err(error) = serde_json::from_str::<&RawValue>(text) {
-        return refused(&format!("is not JSON: {error}"));
-    }
     let mut faults = Faults::default();
-    match Cutter(text).value(&Path::Root, DEEPEST.saturating_add(1), &mut faults) {
-        Value::Object(members) => faults.finish(members),
-        other => refused(&format!("must be an object, not {}", other.kind())),
+    match serde_json::from_str(text) {
+        Ok(RawMembers(members)) => {
+            let members = read_members(members, &Path::Root, DEEPEST, &mut faults);
+            faults.finish(members)
+        }
+        Err(_) => Err(not_an_object(text)),
     }
 }
 
-/// What is left of a text that is valid JSON.
-struct Cutter<'a>(&'a str);
-
-impl<'a> Cutter<'a> {
-    // `deeper` bounds the recursion: how many levels of lists and objects may still follow.
-    fn value(&mut self, at: &Path<'_>, deeper: usize, faults: &mut Faults) -> Value<'a> {
-        match (self.next(), deeper.checked_sub(1)) {
-            (Some(b'"'), _) => Value::Text(self.text().unwrap_or_else(|| {
-                faults.add(at, "has an escape that stands for no character");
-                Cow::default()
-            })),
-            (Some(b'[' | b'{'), None) => {
-                faults.add(at, format_args!("nests more than {DEEPEST} deep"));
-                self.skip();
-                Value::Null
-            }
-            (Some(b'['), Some(deeper)) => self.list(at, deeper, faults),
-            (Some(b'{'), Some(deeper)) => self.object(at, deeper, faults),
-            _ => {
-                let word = self
-                    .take_while(|byte| !matches!(byte, b',' | b']' | b'}') && !byte.is_ascii_whitespace());
-                match word {
-                    "null" => Value::Null,
-                    "true" => Value::Bool(true),
-                    "false" => Value::Bool(false),
-                    number => Value::Number(Cow::Borrowed(number)),
-                }
+// Its own pass, because the parser's word for a wrong type repeats the value, and that may be a secret.
+fn not_an_object(text: &str) -> InvalidRecord {
+    let message = match serde_json::from_str::<&RawValue>(text) {
+        Err(error) => format!("is not JSON: {error}"),
+        Ok(raw) => {
+            let mut faults = Faults::default();
+            match read(raw, &Path::Root, DEEPEST, &mut faults) {
+                Value::Object(_) => "has a member name that is not valid text".to_owned(),
+                other => format!("must be an object, not {}", other.kind()),
             }
         }
-    }
+    };
+    InvalidRecord::new("", message)
+}
 
-    fn list(&mut self, at: &Path<'_>, deeper: usize, faults: &mut Faults) -> Value<'a> {
-        self.take(1);
-        let mut items = Vec::new();
-        while self.goes_on() {
-            let item = Path::Item(at, items.len());
-            items.push(self.value(&item, deeper, faults));
+// `deeper` bounds the recursion: how many levels may still follow.
+fn read<'a>(raw: &'a RawValue, at: &Path<'_>, deeper: usize, faults: &mut Faults) -> Value<'a> {
+    let text = raw.get();
+    let (first, deeper) = (text.as_bytes().first(), deeper.checked_sub(1));
+    match (first, deeper) {
+        (Some(b'n'), _) => Value::Null,
+        (Some(b't'), _) => Value::Bool(true),
+        (Some(b'f'), _) => Value::Bool(false),
+        (Some(b'"'), _) => read_text(text, at, faults),
+        (Some(b'[' | b'{'), None) => {
+            faults.add(at, format_args!("nests more than {DEEPEST} deep"));
+            Value::Null
         }
-        Value::List(items)
-    }
-
-    fn object(&mut self, at: &Path<'_>, deeper: usize, faults: &mut Faults) -> Value<'a> {
-        self.take(1);
-        let mut members = Members::with_capacity(16);
-        while self.goes_on() {
-            let name = self.text().unwrap_or_else(|| {
+        (Some(b'['), Some(deeper)) => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+            let items = items.into_iter().enumerate();
+            let items = items.map(|(position, item)| read(item, &Path::Item(at, position), deeper, faults));
+            Value::List(items.collect())
+        }
+        (Some(b'{'), Some(deeper)) => {
+            let RawMembers(members) = serde_json::from_str(text).unwrap_or_else(|_| {
                 faults.add(at, "has a member name that is not valid text");
-                Cow::default()
+                RawMembers::default()
             });
-            // The colon.
-            self.next();
-            self.take(1);
-            let value = self.value(&Path::Member(at, &name), deeper, faults);
-            members.push((name, value));
+            Value::Object(read_members(members, at, deeper, faults))
         }
-        refuse_repeats(&members, at, faults);
-        Value::Object(members)
-    }
-
-    // The text of the string that comes next; none if an escape stands for no character.
-    fn text(&mut self) -> Option<Cow<'a, str>> {
-        let whole = self.0;
-        self.take(1);
-        let plain = self.take_plain();
-        if self.next() == Some(b'"') {
-            self.take(1);
-            return Some(Cow::Borrowed(plain));
-        }
-        while self.take(1) == "\\" {
-            self.take(1);
-            self.take_plain();
-        }
-        let (quoted, _) = whole.split_at_checked(whole.len().saturating_sub(self.0.len()))?;
-        serde_json::from_str(quoted).ok().map(Cow::Owned)
-    }
-
-    // Past the value that comes next, however deep it is.
-    fn skip(&mut self) {
-        let mut depth = 0_usize;
-        while let Some(byte) = self.next() {
-            match byte {
-                b'"' => drop(self.text()),
-                _ => drop(self.take(1)),
-            }
-            match byte {
-                b'[' | b'{' => depth = depth.saturating_add(1),
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth == 0 {
-                return;
-            }
-        }
-    }
-
-    // Whether another item comes before the list or the object ends.
-    fn goes_on(&mut self) -> bool {
-        if self.next() == Some(b',') {
-            self.take(1);
-        }
-        let ends = matches!(self.next(), None | Some(b']' | b'}'));
-        if ends {
-            self.take(1);
-        }
-        !ends
-    }
-
-    // The next byte that is no white space.
-    fn next(&mut self) -> Option<u8> {
-        self.take_while(|byte| byte.is_ascii_whitespace());
-        self.0.bytes().next()
-    }
-
-    // What a string holds up to its end or its next escape.
-    fn take_plain(&mut self) -> &'a str {
-        let end = memchr::memchr2(b'"', b'\\', self.0.as_bytes());
-        self.take(end.unwrap_or(self.0.len()))
-    }
-
-    fn take_while(&mut self, is_part: impl Fn(u8) -> bool) -> &'a str {
-        let end = self.0.bytes().position(|byte| !is_part(byte));
-        self.take(end.unwrap_or(self.0.len()))
-    }
-
-    fn take(&mut self, count: usize) -> &'a str {
-        let (taken, left) = self.0.split_at_checked(count).unwrap_or((self.0, ""));
-        self.0 = left;
-        taken
+        _ => Value::Number(Cow::Borrowed(text)),
     }
 }
 
-fn refuse_repeats(members: &Members<'_>, at: &Path<'_>, faults: &mut Faults) {
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
-    // Their lengths tell most of them apart.
-    names.sort_unstable_by_key(|name| (name.len(), *name));
+fn read_members<'a>(
+    members: Vec<(Name<'a>, &'a RawValue)>,
+    at: &Path<'_>,
+    deeper: usize,
+    faults: &mut Faults,
+) -> Members<'a> {
+    refuse_repeats(&members, at, faults);
+    let members = members.into_iter().map(|(Name(name), value)| {
+        let value = read(value, &Path::Member(at, &name), deeper, faults);
+        (name, value)
+    });
+    members.collect()
+}
+
+fn read_text<'a>(text: &'a str, at: &Path<'_>, faults: &mut Faults) -> Value<'a> {
+    if let Some(plain) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
+        && !plain.contains('\\')
+    {
+        return Value::Text(Cow::Borrowed(plain));
+    }
+    Value::Text(Cow::Owned(serde_json::from_str(text).unwrap_or_else(|_| {
+        faults.add(at, "has an escape that stands for no character");
+        String::new()
+    })))
+}
+
+fn refuse_repeats(members: &[(Name<'_>, &RawValue)], at: &Path<'_>, faults: &mut Faults) {
+    let mut names: Vec<&str> = members.iter().map(|(Name(name), _)| &**name).collect();
+    names.sort_unstable();
     for name in
         names.windows(2).filter_map(|pair| if pair.first() == pair.last() { pair.first() } else { None })
     {
         faults.add(at, format_args!("has two members named `{}`", shortened(name)));
+    }
+}
+
+#[derive(Default)]
+struct RawMembers<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for RawMembers<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = RawMembers<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawMembers<'de>, A::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(RawMembers(members))
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Reader)
     }
 }
 
