@@ -165,7 +165,7 @@ fn an_alert_outlives_the_process_that_was_to_tell_it() {
     well(&place);
 }
 
-// Spends on every key until told to stop, and notes whom the callback told; some are told twice over, by their ids.
+// Spends on every key together with others, and notes what the callback was told.
 fn spend(words: &[&str]) -> String {
     let &[url, log] = words else { panic!() };
     let gate = open(url);
@@ -209,7 +209,9 @@ fn tell(words: &[&str]) -> String {
         let key: KeyId = format!("{process}-{number}").parse().unwrap();
         gate.import_key(&spec(&key.to_string())).unwrap();
         let settled = gate.record(&key, tokens(50), None).unwrap();
-        ids(settled.alerts).iter().for_each(|id| note(Path::new(&crossed), id));
+        for id in ids(settled.alerts) {
+            note(Path::new(&crossed), &id);
+        }
     }
     String::new()
 }

@@ -48,6 +48,8 @@ pub(crate) struct Subject {
     secrets: [Vec<String>; SLOTS],
     permits: Vec<Option<Permit>>,
     ids: Vec<PermitId>,
+    // Not dropped while anybody looks, and not forgotten: each would keep its gate and that one's files open for good.
+    crashed: Vec<Permit>,
     // What the gate must have counted.
     denied: BTreeMap<Reason, u64>,
 }
@@ -150,6 +152,7 @@ impl Subject {
             secrets: Default::default(),
             permits: Vec::new(),
             ids: Vec::new(),
+            crashed: Vec::new(),
             denied: BTreeMap::new(),
         }
     }
@@ -194,7 +197,12 @@ impl Subject {
             }
             Op::Drop { call } => self.take(oracle, call, drop),
             Op::Detach { call } => self.take(oracle, call, |permit| drop(permit.detach())),
-            Op::Crash { call } => self.take(oracle, call, std::mem::forget),
+            Op::Crash { call } => {
+                let permit = oracle.nth(call).and_then(|call| self.permits[call].take());
+                let crashed = permit.is_some();
+                self.crashed.extend(permit);
+                if crashed { Answer::Done } else { Answer::Nothing }
+            }
             Op::SettleById { call, bill } => match oracle.nth(call) {
                 None => Answer::Nothing,
                 Some(call) => {

@@ -124,4 +124,4 @@ def test_a_file_is_looked_after_from_python(tmp_path: Path) -> None:
         Sqlite(f"sqlite:///{tmp_path}/nowhere/enclava.db")
     with pytest.raises(TypeError, match="to: must be a path, not int"):
         database.backup(7)  # type: ignore[arg-type]
-    assert repr(database) == "Sqlite()"
+    assert repr(database) == f'Sqlite("{url}")'

@@ -31,6 +31,7 @@ from enclava_keys import (
     NewKey,
     Permit,
     Settlement,
+    Sqlite,
     Usage,
 )
 from enclava_keys.ledger import Outcome, Row, Step
@@ -111,6 +112,7 @@ def test_coroutines_do_what_the_plain_calls_do(gate: Gate) -> None:
         settled = await gate.authorize_async(secret, model="a")
         await gate.settle_async(settled.detach(), Usage())
         await gate.record_async(made.key.id, tokens=5)
+        assert await gate.take_alerts_async() == []
         assert (await gate.usage_async(made.key.id)).daily_tokens.used == 5
         assert (await gate.rotate_key_async(made.key.id, overlap=1)).key.live_secrets == 2
         assert (await gate.disable_key_async(made.key.id)).state == "disabled"
@@ -384,6 +386,32 @@ def test_a_callback_that_raises_is_told_and_the_next_one_called() -> None:
         gate.close()
     """)
     assert told == "unraisable no\nb\n"
+
+
+def test_an_alert_over_a_file_is_told_until_somebody_heard(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/enclava.db"
+    told = run(f"""
+        import sys
+        from enclava_keys import Gate
+        gate = Gate.open({url!r})
+        key = gate.create_key("k", id="k", daily_spend_limit=1, alert_threshold=0.5).key
+        raised = []
+        sys.unraisablehook = lambda it: raised.append(str(it.exc_value))
+        @gate.on_alert
+        def tell(alert):
+            raise RuntimeError(alert.id)
+        [alert] = gate.record(key.id, cost=1).alerts
+        gate.close()
+        print(alert.id, *raised)
+    """)
+    settled, raised = told.split()
+    assert settled.startswith("k:daily_spend:")
+    assert raised == settled
+    assert Sqlite(url).doctor().alerts == 1, "nobody was told"
+    gate = Gate.open(url)
+    assert gate.take_alerts() == [], "the process that had it has it for half a minute"
+    gate.record("k", cost=1)
+    gate.close()
 
 
 def test_a_gate_in_a_circle_with_its_callback_is_collected() -> None:

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use enclava_keys::Error;
-use enclava_keys::engine::{OpenError, Sqlite as CoreSqlite};
-use enclava_keys::ledger::LedgerError;
+use enclava_keys::engine::Sqlite as CoreSqlite;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -14,7 +12,10 @@ use crate::values;
 
 /// The SQLite file of keys and budgets at a URL, to look after: gates may use it meanwhile.
 #[pyclass(frozen, module = "enclava_keys")]
-pub(crate) struct Sqlite(CoreSqlite);
+pub(crate) struct Sqlite {
+    core: CoreSqlite,
+    url: String,
+}
 
 #[pymethods]
 impl Sqlite {
@@ -25,14 +26,15 @@ impl Sqlite {
     #[pyo3(signature = (url, /))]
     fn new(py: Python<'_>, url: &Bound<'_, PyAny>) -> PyResult<Self> {
         let url = text("url", url)?;
-        py.detach(|| CoreSqlite::open(url)).map(Self).map_err(|error| raised(py, error.into()))
+        let core = py.detach(|| CoreSqlite::open(url)).map_err(|error| raised(py, error.into()))?;
+        Ok(Self { core, url: url.to_owned() })
     }
 
     /// Read the whole file, count everything again, and tell what does not fit. Calls go on meanwhile.
     ///
     /// Raises `LedgerError` if it cannot be read at all.
     fn doctor<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let health = py.detach(|| self.0.doctor()).map_err(|error| failed(py, error))?;
+        let health = py.detach(|| self.core.doctor()).map_err(|error| raised(py, error.into()))?;
         values::health(py, &health)
     }
 
@@ -45,14 +47,10 @@ impl Sqlite {
         let path: PathBuf = to
             .extract()
             .map_err(|_| PyTypeError::new_err(format!("to: must be a path, not {}", type_name(to))))?;
-        py.detach(|| self.0.backup(path)).map_err(|error| failed(py, error))
+        py.detach(|| self.core.backup(path)).map_err(|error| raised(py, error.into()))
     }
 
-    fn __repr__(&self) -> &'static str {
-        "Sqlite()"
+    fn __repr__(&self) -> String {
+        format!("Sqlite({:?})", self.url)
     }
-}
-
-fn failed(py: Python<'_>, error: OpenError) -> PyErr {
-    raised(py, Error::Ledger(LedgerError::new(error.to_string())))
 }

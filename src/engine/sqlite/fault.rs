@@ -105,7 +105,10 @@ impl Fault {
                 format!("{path}: another program has kept the file locked for {} s", PATIENCE.as_secs())
             }
             Some(ErrorCode::CannotOpen) => {
-                format!("{path}: cannot be opened ({error}); the directory must exist and be writable")
+                format!(
+                    "{path}: cannot be opened ({error}); the directory must exist and be writable, and the process may \
+                     have no more files open than it is allowed"
+                )
             }
             _ => format!("{path}: {error}"),
         }
