@@ -3,13 +3,16 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
-# kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget, examples of each
-# hostile one, runs of each program with threads, seconds of load (600 for the ten minutes of a release).
+# kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget,
+# worlds of processes with leases, letters of each in the model of leases, examples of each hostile one,
+# runs of each program with threads, seconds of load (600 for the ten minutes of a release).
 SOAK_SECONDS ?= 20
 SOAK_CASES ?= 50000
 SOAK_SCHEDULES ?= 50000
 SOAK_KILLS ?= 300
 SOAK_ROUNDS ?= 20
+SOAK_WORLDS ?= 10000
+SOAK_LETTERS ?= 3
 SOAK_EXAMPLES ?= 500
 SOAK_RACES ?= 5
 SOAK_LOAD ?= 60
@@ -18,7 +21,7 @@ BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
 STEPS := tools format lint rust shuttle doctest doc python types
-SOAKS := model shuttle crash c races fuzz python load installs
+SOAKS := model shuttle crash leases c races fuzz python load installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -125,6 +128,15 @@ soak-crash:
 	@grep -oE '[0-9]+ (kills|power cuts|rounds|calls)[ ,].*' $(TARGET_DIR)/crash.log | tee -a $(TARGET_DIR)/crash-totals.txt
 	@awk '/ (kills|power cuts)[ ,]/ { sum += $$1 } END { print sum " kills and cuts in all runs so far" }' \
 		$(TARGET_DIR)/crash-totals.txt
+
+# Every run looks at other worlds than the ones before.
+soak-leases:
+	@echo "$(SOAK_WORLDS) worlds of processes that share a budget by leases, and every state of the model of the protocol"
+	SOAK_WORLDS=$(SOAK_WORLDS) SOAK_LETTERS=$(SOAK_LETTERS) SOAK_SEED=$$(date +%s)000000 \
+		cargo test --locked --test leases -- --nocapture --test-threads 1 >$(TARGET_DIR)/leases.log 2>&1 || \
+		{ cat $(TARGET_DIR)/leases.log; exit 1; }
+	@grep -oE '[0-9]+ (worlds|states).*' $(TARGET_DIR)/leases.log | tee -a $(TARGET_DIR)/leases-totals.txt
+	@awk '/ worlds/ { sum += $$1 } END { print sum " worlds in all runs so far" }' $(TARGET_DIR)/leases-totals.txt
 
 # The library itself built with AddressSanitizer, whose runtime the stable toolchain has and whose flag it does not let through
 # unasked. It finds leaks too. It cannot be loaded into a program that was not built so, so the ledger in C is left to `make test`.

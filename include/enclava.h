@@ -421,6 +421,14 @@ typedef struct enclava_options {
   const struct enclava_store_vtable *store;
   /** What your store is handed with every call. It must live until the table's `release` is called. */
   void *store_data;
+  /**
+   * 1: take slices of the budgets and hand them out in this process, so that most calls do not ask the ledger; for one that
+   * processes share. No limit is passed for it. Permits and request ids then work in the process that was asked for them,
+   * alerts come up to a second later, and what a killed process had leased stays held until its permit is settled.
+   */
+  int32_t leased;
+  /** Zero. */
+  uint32_t reserved;
 } enclava_options;
 
 /** An empty enclava_options, its size set. */

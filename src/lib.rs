@@ -12,6 +12,7 @@
 mod clock;
 mod fork;
 mod id;
+mod per_process;
 mod sync;
 mod time;
 

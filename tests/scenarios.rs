@@ -24,23 +24,31 @@ fn memory() {
     passes(&MEMORY);
 }
 
+#[test]
+fn memory_leased() {
+    passes(&Engine { leased: true, ..MEMORY });
+}
+
 #[cfg(feature = "sqlite")]
 mod sqlite {
+    use std::cell::RefCell;
+
     use enclava_keys::engine::Sqlite;
-    use parking_lot::Mutex;
     use tempfile::TempDir;
 
     use super::*;
 
-    // Where the case under way has its file.
-    static DIRECTORY: Mutex<Option<TempDir>> = Mutex::new(None);
+    thread_local! {
+        // Where the case under way has its file.
+        static DIRECTORY: RefCell<Option<TempDir>> = const { RefCell::new(None) };
+    }
 
     const SQLITE: Engine = Engine {
         leased: false,
         rooms: || {
             let directory = TempDir::new().unwrap_or_else(|error| panic!("{error}"));
             let url = format!("sqlite:///{}/enclava.db?durability=normal", directory.path().display());
-            *DIRECTORY.lock() = Some(directory);
+            DIRECTORY.set(Some(directory));
             let database = Sqlite::open(&url).unwrap_or_else(|error| panic!("{error}"));
             (Arc::new(database.store()), Arc::new(database.ledger()))
         },
@@ -49,7 +57,13 @@ mod sqlite {
     #[test]
     fn sqlite() {
         passes(&SQLITE);
-        *DIRECTORY.lock() = None;
+        DIRECTORY.set(None);
+    }
+
+    #[test]
+    fn sqlite_leased() {
+        passes(&Engine { leased: true, ..SQLITE });
+        DIRECTORY.set(None);
     }
 }
 

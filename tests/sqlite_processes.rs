@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use enclava_keys::engine::Sqlite;
 use enclava_keys::gate::NewKey;
 use enclava_keys::{
     Gate, KeySpec, ManualClock, Money, Reason, Request, Usage, after_fork, after_fork_in_parent, before_fork,
@@ -40,6 +41,7 @@ fn standing(gate: &Gate, made: &NewKey) -> (String, String) {
 fn worker() {
     play(&[
         ("spend", spend),
+        ("spend_leased", spend_leased),
         ("export", export),
         ("fork", fork),
         ("fork_carelessly", fork_carelessly),
@@ -49,12 +51,21 @@ fn worker() {
 
 // Spends what there is with so many threads; answers how many calls were admitted.
 fn spend(words: &[&str]) -> String {
-    let &[url, secret, threads, cost] = words else { panic!() };
-    let (gate, cost) = (Gate::open(url).unwrap(), usd(cost));
+    spend_by(&Gate::open(words[0]).unwrap(), words)
+}
+
+// The same out of leases. What others have leased and do not need comes back within a round or two.
+fn spend_leased(words: &[&str]) -> String {
+    spend_by(&Gate::builder().leased(true).open(words[0]).unwrap(), words)
+}
+
+fn spend_by(gate: &Gate, words: &[&str]) -> String {
+    let &[_, secret, threads, cost] = words else { panic!() };
+    let cost = usd(cost);
     let admitted = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for thread in 0..threads.parse().unwrap() {
-            let (gate, admitted) = (&gate, &admitted);
+            let admitted = &admitted;
             scope.spawn(move || {
                 for call in thread.. {
                     match gate.authorize(&Request::new(secret).cost(cost).tokens(1)) {
@@ -81,17 +92,32 @@ fn spend(words: &[&str]) -> String {
 fn eight_processes_of_eight_threads_admit_exactly_what_fits() {
     let rounds = std::env::var("SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2);
     for round in 0..rounds {
-        let place = Place::new();
-        let gate = place.open();
-        let made = gate.create_key(&KeySpec::new("hot").daily_spend_limit(1)).unwrap();
-        let url = place.url();
-        let workers: Vec<_> =
-            (0..PROCESSES).map(|_| start("spend", &[&url, made.secret.reveal(), "8", "0.0017"])).collect();
-        let admitted: Vec<u64> = workers.into_iter().map(|worker| said(worker).parse().unwrap()).collect();
-        assert_eq!(admitted.iter().sum::<u64>(), 588, "round {round}: {admitted:?}");
-        assert_eq!(standing(&gate, &made), ("$0.9996".into(), "$0.00".into()));
+        all_is_spent("spend", round);
     }
     println!("{rounds} rounds of {PROCESSES} processes admitted 588 calls each");
+}
+
+#[test]
+fn eight_processes_with_leases_admit_exactly_what_fits() {
+    let rounds = std::env::var("SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2);
+    for round in 0..rounds {
+        all_is_spent("spend_leased", round);
+    }
+    println!("{rounds} rounds of {PROCESSES} processes with leases admitted 588 calls each");
+}
+
+fn all_is_spent(part: &str, round: u64) {
+    let place = Place::new();
+    let gate = place.open();
+    let made = gate.create_key(&KeySpec::new("hot").daily_spend_limit(1)).unwrap();
+    let url = place.url();
+    let workers: Vec<_> =
+        (0..PROCESSES).map(|_| start(part, &[&url, made.secret.reveal(), "8", "0.0017"])).collect();
+    let admitted: Vec<u64> = workers.into_iter().map(|worker| said(worker).parse().unwrap()).collect();
+    assert_eq!(admitted.iter().sum::<u64>(), 588, "{part}, round {round}: {admitted:?}");
+    assert_eq!(standing(&gate, &made), ("$0.9996".into(), "$0.00".into()));
+    assert_eq!(gate.leases(made.key.id()).unwrap(), []);
+    assert_eq!(Sqlite::open(&url).unwrap().doctor().unwrap().faults, [""; 0]);
 }
 
 // Reads every balance over and over until it is told to stop; answers how often.

@@ -46,6 +46,8 @@ fn hot(c: &mut Criterion) {
         b.iter(|| authorize(&request(&secret)).release().expect("a release"));
     });
 
+    let leased = keys::leased_gate(1);
+    c.bench_function("gate/hot/leased", |b| b.iter(|| call(&leased, &request(&secret))));
     with_request_id(c, "gate/hot/request-id", &gate, &secret);
 
     // Streams are long: a busy key has many calls in flight.

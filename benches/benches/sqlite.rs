@@ -21,7 +21,7 @@ const THREADS: [usize; 4] = [1, 4, 16, 64];
 criterion_group! {
     name = sqlite;
     config = enclava_benches::config().sample_size(10);
-    targets = cycles, by_hand
+    targets = cycles, leased, by_hand
 }
 criterion_main!(sqlite);
 
@@ -53,6 +53,15 @@ fn cycles(c: &mut Criterion) {
             }
         }
     }
+}
+
+fn leased(c: &mut Criterion) {
+    let directory = TempDir::new().expect("a directory");
+    let url = format!("sqlite:///{}/e.db", directory.path().display());
+    let gate = Gate::builder().leased(true).open(&url).expect("a gate");
+    gate.import_key(&keys::spec(0)).expect("a key");
+    let secret = keys::secret(0);
+    c.bench_function("sqlite/full/leased/1", |b| b.iter(|| call(&gate, &request(&secret))));
 }
 
 // The wall time of `iterations` pieces of work, shared out among threads that start together.

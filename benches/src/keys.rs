@@ -46,7 +46,18 @@ pub fn limited(spec: KeySpec) -> KeySpec {
 /// # Panics
 /// If it cannot be made.
 pub fn gate(keys: u32) -> Gate {
-    let gate = Gate::open("memory:").expect("a gate");
+    with_keys(Gate::open("memory:").expect("a gate"), keys)
+}
+
+/// The same with leases in front of its ledger.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn leased_gate(keys: u32) -> Gate {
+    with_keys(Gate::builder().leased(true).open("memory:").expect("a gate"), keys)
+}
+
+fn with_keys(gate: Gate, keys: u32) -> Gate {
     for key in 0..keys {
         gate.import_key(&spec(key)).expect("a key");
     }

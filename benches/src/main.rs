@@ -82,6 +82,11 @@ const ROWS: &[Row] = &[
         ratio: |m| Some(m.of("gate/1M")? / (m.of("floor/misses/1M")? + m.parts()?)),
     },
     Row {
+        work: "  out of leases: times as fast as the memory ledger",
+        goal: Goal::AtLeast(0.9),
+        ratio: |m| m.ratio("gate/hot", "gate/hot/leased"),
+    },
+    Row {
         work: "  with a request id: without one",
         goal: Goal::None,
         ratio: |m| m.ratio("gate/hot/request-id", "gate/hot"),
@@ -239,6 +244,11 @@ const ROWS: &[Row] = &[
         work: "  one thread: one UPDATE per limit, by hand",
         goal: Goal::None,
         ratio: |m| m.ratio("sqlite/full/together/1", "sqlite/full/by-hand"),
+    },
+    Row {
+        work: "  one thread, out of leases: times as fast as the memory ledger",
+        goal: Goal::AtLeast(0.9),
+        ratio: |m| m.ratio("gate/hot", "sqlite/full/leased/1"),
     },
     Row {
         work: "sqlite, normal, one thread: by hand",

@@ -31,7 +31,7 @@ API = "/api/v1"
 def build(settings: Settings, clock: ManualClock | None = None) -> Starlette:
     """Build the gateway. With a `clock` of one's own it lives through a day in a moment."""
     prices = settings.price_book()
-    gate = Gate.open(settings.store, prices=prices, clock=clock)
+    gate = Gate.open(settings.store, prices=prices, clock=clock, leased=settings.leased)
     gate.on_alert(Alerts(settings.alert_webhook))
     models = prices.models()
     upstream = Upstream(settings.upstream, settings.upstream_key) if settings.upstream else Model()

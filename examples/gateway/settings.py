@@ -19,6 +19,7 @@ PRICES = Path(__file__).with_name("prices.toml")
 _READERS: dict[str, Callable[[str], Any]] = {
     "prices": Path,
     "port": int,
+    "leased": lambda text: text == "1",
     "floor": lambda text: int(text) if text else None,
 }
 
@@ -33,6 +34,8 @@ class Settings:
     """ENCLAVA_UPSTREAM_KEY: the provider's key, which no client ever sees."""
     store: str = "sqlite:///enclava.db"
     """ENCLAVA_STORE: where keys and budgets are kept. `memory:` forgets them when the gateway stops."""
+    leased: bool = False
+    """ENCLAVA_LEASED: 1 has each of several workers hand out slices of the budgets by itself."""
     prices: Path = PRICES
     """ENCLAVA_PRICES: a price file, in TOML or as LiteLLM writes it in JSON."""
     jwt_secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)

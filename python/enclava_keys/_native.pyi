@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, final
 from enclava_keys.arguments import Amount, Body, Ip, KeyChanges, KeyFields, Seconds, Time
 from enclava_keys.ledger import Ledger, Phase, RowKey
 from enclava_keys.store import Store
-from enclava_keys.values import Alert, Balances, Check, Event, Health, Reason, Stats, Tally
+from enclava_keys.values import Alert, Balances, Check, Event, Health, Lease, Reason, Stats, Tally
 
 __all__ = [
     "Change",
@@ -81,6 +81,11 @@ class Gate:
         and replays. `prices` are for `authorize_request`: a `PriceBook`, or a dict as `PriceBook.from_json`
         reads it. `peppers` key the hashes of secrets, ids to 32 to 64 bytes: the first for new secrets, up to
         four for those presented.
+
+        `leased=True` takes slices of the budgets and hands them out in this process, so that most calls do not ask the
+        ledger: for a ledger that processes share. No limit is passed for it. Permits and request ids then work in the
+        process that was asked for them, alerts come up to a second later, and what a killed process had leased stays
+        held until somebody settles it (`leases`).
 
         `on_unavailable`: `"deny"` (the default), or `"admit"` to let calls of known keys through while the
         ledger cannot answer; their permits say so (`is_degraded`). `hold_seconds` (600) is how long a hold
@@ -225,6 +230,14 @@ class Gate:
         first: as far as the ledger keeps a history, which `sqlite:` does and `memory:` does not.
 
         Raises `NotFound` without such a key, `LedgerError`.
+        """
+    def leases(self, key_id: str, /) -> list[Lease]:
+        """Tell the leases that are open on the budgets of a key, of whichever process (`Gate.open(leased=True)`). One whose
+        process is dead stays held until `settle` is called with its `permit_id` and what that process used and had
+        not reported. A process that is alive notices that its lease was settled, takes another, and charges
+        what it used itself.
+
+        Raises `LedgerError`.
         """
     def on_alert(self, callback: _Callback, /) -> _Callback:
         """Call `callback` with every alert from now on, on a thread of the library's own: it may be slow, and what
@@ -383,6 +396,8 @@ class Gate:
         """`history` for an event loop."""
     async def take_alerts_async(self, most: int | None = None) -> list[Alert]:
         """`take_alerts` for an event loop."""
+    async def leases_async(self, key_id: str, /) -> list[Lease]:
+        """`leases` for an event loop."""
     async def usage_async(self, key_id: str, /) -> Balances:
         """`usage` for an event loop."""
     async def create_key_async(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:

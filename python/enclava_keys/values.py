@@ -19,6 +19,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Fault",
+    "Lease",
     "Meter",
     "Reason",
     "Stats",
@@ -190,6 +191,20 @@ class Health:
     """The size of the file."""
     journal_bytes: int
     """The size of the journal beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a process has taken of a key's budgets to hand out by itself."""
+
+    permit_id: str
+    """To `Gate.settle` it by, when its process is dead."""
+    process: int
+    """The number of the process on its host."""
+    opened_at: datetime
+    """When it was taken, by the clock of that process."""
+    holds: Usage
+    """What it holds: not reported as used, and not free for others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,11 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether the call is in flight.
+    pub fn is_live(self) -> bool {
+        self == Self::Live
+    }
+
     /// Whether a later settle may still replace what was charged.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Live | Self::Dropped | Self::Lapsed)
@@ -145,6 +150,16 @@ impl Standing {
     /// Before the first step.
     pub const NONE: Self =
         Self { usage: Usage::ZERO, expires_at: Timestamp::EPOCH, revision: 0, phase: Phase::Live };
+
+    /// Whether it counts as a call that was charged: one that was settled does whatever it came to, one that was given up
+    /// does if it was charged something.
+    pub fn is_charged(&self) -> bool {
+        match self.phase {
+            Phase::Settled => true,
+            Phase::Dropped | Phase::Lapsed => self.usage != Usage::ZERO,
+            Phase::Live | Phase::Released => false,
+        }
+    }
 
     /// Closes the hold as `phase` with `usage` charged.
     #[inline]

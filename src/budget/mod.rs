@@ -25,7 +25,7 @@ pub use limits::Limits;
 pub use meter::Meter;
 pub use money::{Money, MoneyError};
 pub use notice::{AlertId, AlertIdError, Notice};
-pub use step::{Alarm, Change, Delta, MAX_OWNERS, Moved, Outcome, Owner, Row, Step};
+pub use step::{Alarm, Calls, Change, Delta, MAX_OWNERS, Moved, Outcome, Owner, Row, Step};
 pub use threshold::{Marks, Threshold, ThresholdError};
 pub use usage::Usage;
 pub use window::{Window, Windows};

@@ -85,6 +85,9 @@ pub struct Step<'a> {
     pub becomes: Standing,
     /// Which model the call is for, told when the hold is made, for a ledger that keeps a history by model.
     pub model: Option<&'a str>,
+    /// Whose calls it charges, by model, where it charges many at once: a report of a lease. `None` where it is of one call.
+    /// For a ledger that keeps a history.
+    pub calls: Option<&'a [Calls<'a>]>,
     /// What it adds to each meter of US dollars.
     pub spend: Delta,
     /// What it adds to each meter of tokens.
@@ -105,6 +108,19 @@ pub struct Delta {
     pub used: i128,
     /// To what is held.
     pub held: i128,
+}
+
+/// What the calls for one model add to a report; less than nothing where they correct what was charged before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls<'a> {
+    /// The model; `None` for calls that named none.
+    pub model: Option<&'a str>,
+    /// How many calls were charged.
+    pub count: i64,
+    /// What they used, in pico-dollars.
+    pub spend: i128,
+    /// What they used, in tokens.
+    pub tokens: i128,
 }
 
 /// What a step does to one meter in one window.
@@ -243,6 +259,7 @@ impl<'a> Step<'a> {
             hold,
             becomes,
             model,
+            calls: None,
             spend: Delta { used: 0, held: estimate.cost.as_picos() },
             tokens: Delta { used: 0, held: estimate.tokens.into() },
             asks: true,
@@ -285,11 +302,33 @@ impl<'a> Step<'a> {
             hold,
             becomes,
             model: None,
+            calls: None,
             spend: delta(before.usage.cost.as_picos(), usage.cost.as_picos()),
             tokens: delta(before.usage.tokens.into(), usage.tokens.into()),
             asks: false,
             most_live: None,
             current: false,
+        }
+    }
+
+    /// Tells what was used of a lease, a live hold, since it was told last, and leaves it `left` to hold. As `phase` other
+    /// than live it is the last report: the lease is over. `spend` and `tokens` are what was used, `calls` the same by model.
+    pub fn report(
+        parties: &'a [Party<'a>],
+        lease: &'a Hold,
+        (spend, tokens): (i128, i128),
+        left: Usage,
+        phase: Phase,
+        calls: &'a [Calls<'a>],
+    ) -> Self {
+        let before = lease.standing.usage;
+        let held = |was: i128, is: i128| is.wrapping_sub(was);
+        let step = Self::close(parties, lease, phase, left);
+        Self {
+            calls: Some(calls),
+            spend: Delta { used: spend, held: held(before.cost.as_picos(), left.cost.as_picos()) },
+            tokens: Delta { used: tokens, held: held(before.tokens.into(), left.tokens.into()) },
+            ..step
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Where keys and budgets outlive the process: durable and shared engines, each a store and a ledger over one place.
 
 mod group;
-mod per_process;
 mod sqlite;
 
 pub use sqlite::{Durability, Health, OpenError, Sqlite, SqliteLedger, SqliteStore};

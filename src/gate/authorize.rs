@@ -10,7 +10,7 @@ use super::{Alert, Balances, Error, Gate, Heard, OnUnavailable, Permit, Request,
 use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
 use crate::id::KeyId;
 use crate::key::Key;
-use crate::ledger::{Closing, NotReserved, Tally};
+use crate::ledger::{Closing, Lease, NotReserved, Tally};
 use crate::policy::Refusal;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
@@ -140,6 +140,19 @@ impl Gate {
     /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
     pub fn history(&self, id: &KeyId, days: usize) -> Result<Vec<Tally>, Error> {
         Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
+    }
+
+    /// The leases that are open on the budgets of a key, of whichever process ([`Builder::leased`]). One whose process is dead
+    /// stays held until it is settled as the permit of its [`id`](Lease::id), with what the process used and had not
+    /// reported. A process that is alive notices that its lease was settled, takes another, and charges what it used itself.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`].
+    pub fn leases(&self, id: &KeyId) -> Result<Vec<Lease>, Error> {
+        let owner = Owner::new(id.clone());
+        // A lease never lapses, so the end of time finds every one.
+        let live = self.core.books.ledger().due(&owner, Timestamp::MAX, usize::MAX)?;
+        Ok(live.iter().filter_map(Lease::of).collect())
     }
 
     /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and alerts wait for

@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "sqlite")]
 use crate::engine::Sqlite;
 use crate::key::Peppers;
-use crate::ledger::{Books, Ledger, MemoryLedger, OnLapse, Terms};
+use crate::ledger::{Books, LeasedLedger, Ledger, MemoryLedger, OnLapse, Terms};
 use crate::store::{MemoryStore, PolicyFile, Store};
 use crate::sync::RwLock;
 use crate::wire::PriceBook;
@@ -42,6 +42,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     store: Option<Arc<dyn Store>>,
     ledger: Option<Arc<dyn Ledger>>,
+    leased: bool,
     peppers: Peppers,
     terms: Terms,
     on_unavailable: OnUnavailable,
@@ -57,6 +58,7 @@ impl Default for Builder {
             clock: Arc::new(SystemClock),
             store: None,
             ledger: None,
+            leased: false,
             peppers: Peppers::default(),
             terms: Terms { lifetime: Duration::from_mins(10), on_lapse: OnLapse::Charge, most_live: 4_096 },
             on_unavailable: OnUnavailable::Deny,
@@ -99,6 +101,15 @@ impl Builder {
     /// [`Error::InvalidValue`] for a URL that names no ledger.
     pub fn ledger_at(self, url: &str) -> Result<Self, Error> {
         rooms_at(url).map(|(_, ledger)| self.ledger(ledger))
+    }
+
+    /// Takes slices of the budgets and hands them out in this process, so that most calls do not ask the ledger: for a
+    /// ledger that processes share. No limit is passed for it. What differs is said at
+    /// [`LeasedLedger`](crate::ledger::LeasedLedger): permits are settled in the process that was asked for them, alerts come
+    /// up to a second later, and what a killed process had leased stays held until somebody settles it
+    /// ([`Gate::leases`](super::Gate::leases)).
+    pub fn leased(self, leased: bool) -> Self {
+        Self { leased, ..self }
     }
 
     /// Digests secrets with these peppers: the first for new secrets, each of them for secrets presented.
@@ -176,6 +187,8 @@ impl Builder {
                 (store.unwrap_or(its_store), ledger.unwrap_or(its_ledger))
             }
         };
+        let ledger: Arc<dyn Ledger> =
+            if self.leased { Arc::new(LeasedLedger::new(ledger, Arc::clone(&self.clock))) } else { ledger };
         let ids = HoldIds::new()?;
         let core = Arc::new_cyclic(|core| Core {
             clock: self.clock,

@@ -1,7 +1,9 @@
 //! Where meters and holds live: the [`Ledger`] trait, the ledger in memory, and the [`Books`] that are kept in one.
 
 mod books;
+mod lease;
 mod memory;
+mod shards;
 mod terms;
 
 use std::error::Error;
@@ -12,6 +14,7 @@ use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner,
 use crate::time::Timestamp;
 
 pub use books::Books;
+pub use lease::{Lease, LeasedLedger};
 pub use memory::MemoryLedger;
 pub use terms::{Account, Closed, Closing, Lapse, NotReserved, OnLapse, Tally, Terms};
 

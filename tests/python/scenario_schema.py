@@ -28,6 +28,7 @@ class Case:
     prices: Any
     catalogue: Any
     opens: dict[str, Any] | None
+    strict: bool
     shared: bool
     steps: list[dict[str, Any]]
 
@@ -162,7 +163,8 @@ def _case(case: dict[str, Any]) -> Case:
     shares = any(step["do"] == "gate" or step.get("of") == "store" for step in case["steps"])
     _demand(shared == shares, f"{name} says shared if a step needs another gate or a silent store")
     prices, catalogue = case.get("prices"), case.get("catalogue")
-    return Case(name, case["start"], options, prices, catalogue, opens, shared, case["steps"])
+    strict = case.get("strict", False)
+    return Case(name, case["start"], options, prices, catalogue, opens, strict, shared, case["steps"])
 
 
 def _step(step: dict[str, Any], where: str) -> None:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from enclava_keys import Key, NewKey, Permit
 
-Engine = Literal["memory", "keywords", "python", "sqlite"]
-"""In memory, records as JSON text or as keywords; over a ledger and a store in Python; in a SQLite file."""
+Engine = Literal["memory", "keywords", "python", "sqlite", "python-leased", "sqlite-leased"]
+"""In memory, records as JSON text or as keywords; over a ledger and a store in Python; in a SQLite file; and
+with leases in front of these."""
 
 
 class World:
@@ -218,10 +219,11 @@ class World:
         if case.catalogue is not None:
             catalogue = PriceBook.from_litellm(raw(case.catalogue))
             prices = catalogue | prices if prices else catalogue
-        if self.engine == "python":
+        if self.engine.startswith("python"):
             options |= {"ledger": self.ledger, "store": self.store}
-        url = f"sqlite:///{self.folder}/keys.db" if self.engine == "sqlite" else "memory:"
-        return Gate.open(url, clock=self.clock, prices=prices, **options)
+        url = f"sqlite:///{self.folder}/keys.db" if self.engine.startswith("sqlite") else "memory:"
+        leased = self.engine.endswith("leased")
+        return Gate.open(url, clock=self.clock, prices=prices, leased=leased, **options)
 
     def _keywords(self, spec: object) -> dict[str, Any] | None:
         # A name that is missing cannot be missing from a call.

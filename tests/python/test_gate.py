@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -245,8 +246,25 @@ def test_a_closed_gate_admits_nothing_and_settles_what_it_admitted(gate: Gate, s
 def test_what_this_version_lacks_is_said() -> None:
     with pytest.raises(InvalidValue, match=r"url: must be memory:, file:///path.json or sqlite:///path.db"):
         Gate.open("redis://localhost")
-    with pytest.raises(InvalidValue, match="leased"):
-        Gate.open("memory:", leased=True)
+
+
+def test_leases_are_told_and_given_back_when_the_gate_closes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/enclava.db"
+    with Gate.open(url, leased=True) as gate:
+        made = gate.create_key("k", daily_spend_limit=1000)
+        permit = gate.authorize(made.secret.reveal(), model="gpt-4", cost="0.5", tokens=10)
+        permit.settle(cost="0.25", tokens=7)
+        [lease] = gate.leases(made.key.id)
+        assert lease.process == os.getpid()
+        assert lease.permit_id.startswith(f"{made.key.id}:")
+        assert lease.holds.cost > 0
+        assert gate.usage(made.key.id).daily_spend.used == Decimal("0.25")
+        [tally] = gate.history(made.key.id, 1)
+        assert (tally.model, tally.calls, tally.usage.tokens) == ("gpt-4", 1, 7)
+    with Gate.open(url) as other:
+        assert other.leases(made.key.id) == []
+        daily = other.usage(made.key.id).daily_spend
+        assert (daily.used, daily.held) == (Decimal("0.25"), Decimal(0))
 
 
 def test_past_days_are_told_where_the_ledger_keeps_them(

@@ -32,6 +32,7 @@ pub(super) struct Site {
     pub(super) store: Switch,
     pub(super) ledger: Switch,
     rooms: Rooms,
+    leased: bool,
     // A store that is one gate's alone is given to it, and kept by nobody else.
     shared: bool,
 }
@@ -43,7 +44,8 @@ impl Site {
         let ledger = Arc::new(SwitchedLedger { ledger, silent: silent_ledger.clone() });
         let store: Arc<dyn Store> =
             if case.shared { Arc::new(SwitchedStore { store, silent: silent_store.clone() }) } else { store };
-        Self { store: silent_store, ledger: silent_ledger, rooms: (store, ledger), shared: case.shared }
+        let rooms: Rooms = (store, ledger);
+        Self { store: silent_store, ledger: silent_ledger, rooms, leased: engine.leased, shared: case.shared }
     }
 
     /// Opens a gate as the case asks for it.
@@ -63,6 +65,7 @@ impl Site {
         let peppers = Peppers::new(peppers).map_err(Failed::invalid)?;
         let (store, ledger) = (self.give_store(), Arc::clone(&self.rooms.1));
         let mut builder = Gate::builder().clock(clock).store(store).ledger(ledger).peppers(peppers);
+        builder = builder.leased(self.leased);
         if let Some(seconds) = hold_seconds {
             builder = builder.hold_lifetime(Duration::from_secs(*seconds));
         }

@@ -77,6 +77,12 @@ pub struct enclava_options {
     pub store: *const enclava_store_vtable,
     /// What your store is handed with every call. It must live until the table's `release` is called.
     pub store_data: *mut c_void,
+    /// 1: take slices of the budgets and hand them out in this process, so that most calls do not ask the ledger; for one that
+    /// processes share. No limit is passed for it. Permits and request ids then work in the process that was asked for them,
+    /// alerts come up to a second later, and what a killed process had leased stays held until its permit is settled.
+    pub leased: i32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), its u32 of size first, no padding; integers and raw pointers, of which any bytes are a value.
@@ -147,6 +153,7 @@ fn configured(options: &enclava_options) -> Result<Builder, Fault> {
     if flag(options.hide_state, "hide_state")? {
         builder = builder.hide_state();
     }
+    builder = builder.leased(flag(options.leased, "leased")?);
     if options.max_in_flight > 0 {
         builder = builder.max_in_flight(options.max_in_flight);
     }

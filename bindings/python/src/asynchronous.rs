@@ -56,6 +56,9 @@ twins! { Gate:
     /// `take_alerts` for an event loop.
     take_alerts_async of "take_alerts"
         "($self, most=None)"
+    /// `leases` for an event loop.
+    leases_async of "leases"
+        "($self, key_id, /)"
     /// `usage` for an event loop.
     usage_async of "usage"
         "($self, key_id, /)"

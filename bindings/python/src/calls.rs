@@ -232,6 +232,19 @@ impl Gate {
         let tallies = self.run(py, self.open_core()?, |core| core.history(&id, days));
         values::tallies(py, &tallies.map_err(|error| raised(py, error))?)
     }
+
+    /// Tell the leases that are open on the budgets of a key, of whichever process (`Gate.open(leased=True)`). One whose
+    /// process is dead stays held until `settle` is called with its `permit_id` and what that process used and had
+    /// not reported. A process that is alive notices that its lease was settled, takes another, and charges
+    /// what it used itself.
+    ///
+    /// Raises `LedgerError`.
+    #[pyo3(signature = (key_id, /))]
+    fn leases<'py>(&self, py: Python<'py>, key_id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let id = key_named(key_id)?;
+        let leases = self.run(py, self.open_core()?, |core| core.leases(&id));
+        values::leases(py, &id, &leases.map_err(|error| raised(py, error))?)
+    }
 }
 
 impl Gate {

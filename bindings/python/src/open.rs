@@ -37,6 +37,11 @@ impl Gate {
     /// reads it. `peppers` key the hashes of secrets, ids to 32 to 64 bytes: the first for new secrets, up to
     /// four for those presented.
     ///
+    /// `leased=True` takes slices of the budgets and hands them out in this process, so that most calls do not ask the
+    /// ledger: for a ledger that processes share. No limit is passed for it. Permits and request ids then work in the
+    /// process that was asked for them, alerts come up to a second later, and what a killed process had leased stays
+    /// held until somebody settles it (`leases`).
+    ///
     /// `on_unavailable`: `"deny"` (the default), or `"admit"` to let calls of known keys through while the
     /// ledger cannot answer; their permits say so (`is_degraded`). `hold_seconds` (600) is how long a hold
     /// lives when nobody settles it, `on_lapse` whether it is then charged its estimate (`"charge"`, the
@@ -77,9 +82,8 @@ impl Gate {
         let mut builder = CoreGate::builder();
         let clock = clock_of(clock)?;
         builder = builder.clock(Arc::clone(&clock));
-        if leased.map_or(Ok(false), PyAnyMethods::is_truthy)? {
-            return Err(invalid("leased", "this version has no leased ledgers; leave it out"));
-        }
+        let leased = leased.map_or(Ok(false), PyAnyMethods::is_truthy)?;
+        builder = builder.leased(leased);
         builder = places(builder, store, ledger)?;
         if let Some(prices) = prices {
             builder = builder.prices(prices::book(prices)?);
@@ -121,7 +125,7 @@ impl Gate {
             core: Some(core),
             clock,
             // Only what is in memory never blocks.
-            blocks: url != "memory:" || store.is_some() || ledger.is_some(),
+            blocks: url != "memory:" || store.is_some() || ledger.is_some() || leased,
             closed: AtomicBool::new(false),
             callback: Arc::new(Mutex::new(None)),
         };

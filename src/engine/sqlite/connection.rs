@@ -13,8 +13,8 @@ use super::file::{self, Identity};
 use super::options::{Durability, Options};
 use super::schema;
 use super::turnstile::Turnstile;
-use crate::engine::per_process::PerProcess;
 use crate::fork::{self, Forks};
+use crate::per_process::PerProcess;
 
 /// How long a call waits for others before it gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

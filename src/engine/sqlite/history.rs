@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::fault::Fault;
-use crate::budget::{Delta, HoldId, Money, Phase, Standing, Usage};
+use crate::budget::{Calls, Delta, HoldId, Money, Standing, Usage};
 use crate::ledger::Tally;
 use crate::time::Timestamp;
 
@@ -12,7 +12,7 @@ pub(super) const DAYS: usize = 400;
 
 const PICOS: i128 = 1_000_000_000_000;
 
-/// Adds to the day of `owner` what a step charges. `of` is the hold, which knows the model.
+/// Adds to the day of `owner` what a step charges. `of` is the hold, which knows the model unless the charge does.
 pub(super) fn add(
     connection: &Connection,
     owner: &str,
@@ -20,7 +20,7 @@ pub(super) fn add(
     day: Timestamp,
     charged: &Charged,
 ) -> Result<(), Fault> {
-    if *charged == Charged::default() {
+    if (charged.calls, charged.picos, charged.tokens) == (0, 0, 0) {
         return Ok(());
     }
     // Whole dollars and what is left of one: SQL adds up 64 bits.
@@ -28,37 +28,39 @@ pub(super) fn add(
     let pico = i64::try_from(charged.picos.rem_euclid(PICOS)).unwrap_or(0);
     let tokens = i64::try_from(charged.tokens).unwrap_or(i64::MAX);
     let sql = "INSERT INTO history VALUES (?1, ?2, \
-               coalesce((SELECT model FROM holds WHERE owner = ?3 AND id = ?4), ''), ?5, ?6, ?7, ?8) \
+               coalesce(?9, (SELECT model FROM holds WHERE owner = ?3 AND id = ?4), ''), ?5, ?6, ?7, ?8) \
                ON CONFLICT DO UPDATE SET calls = calls + ?5, usd = usd + ?6 + (pico + ?7) / 1000000000000, \
                pico = (pico + ?7) % 1000000000000, tokens = tokens + ?8";
     let (home, id) = (of.0, of.1.0.to_be_bytes());
-    let values = params![owner, day.as_micros(), home, id, charged.calls, usd, pico, tokens];
+    let values = params![owner, day.as_micros(), home, id, charged.calls, usd, pico, tokens, charged.model];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
-/// What a step charges to a day; less than nothing where it corrects what was charged before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a step charges to a day, for one model; less than nothing where it corrects what was charged before.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Charged {
+    // `None`: that of the hold.
+    model: Option<String>,
     calls: i64,
     picos: i128,
     tokens: i128,
 }
 
 impl Charged {
+    /// What the step of one call charges.
     pub(super) fn by(before: Option<Standing>, after: Standing, spend: Delta, tokens: Delta) -> Self {
+        let counted = |standing: Standing| i64::from(standing.is_charged());
         let calls = counted(after).saturating_sub(before.map_or(0, counted));
-        Self { calls, picos: spend.used, tokens: tokens.used }
+        Self { model: None, calls, picos: spend.used, tokens: tokens.used }
     }
 }
 
-// A call that was settled counts whatever it came to; one that was given up counts if it was charged.
-fn counted(standing: Standing) -> i64 {
-    i64::from(match standing.phase {
-        Phase::Settled => true,
-        Phase::Dropped | Phase::Lapsed => standing.usage != Usage::ZERO,
-        Phase::Live | Phase::Released => false,
-    })
+impl From<&Calls<'_>> for Charged {
+    fn from(calls: &Calls<'_>) -> Self {
+        let model = Some(calls.model.unwrap_or_default().to_owned());
+        Self { model, calls: calls.count, picos: calls.spend, tokens: calls.tokens }
+    }
 }
 
 /// The last `days` days of `owner`, the last first.

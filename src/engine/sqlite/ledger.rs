@@ -14,8 +14,8 @@ use super::notices;
 use super::step::{Account, Job, Rows};
 use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use crate::engine::group::{Crew, Group, Whose};
-use crate::engine::per_process::PerProcess;
 use crate::ledger::{Ledger, LedgerError, MemoryLedger, Tally};
+use crate::per_process::PerProcess;
 use crate::time::Timestamp;
 
 /// The most steps in one transaction: more would only make the first of them wait.

@@ -28,6 +28,8 @@ pub(super) struct Job {
     changes: ArrayVec<Change, { Meter::ALL.len() * MAX_OWNERS }>,
     most_live: Option<u32>,
     model: Option<String>,
+    // By model, where the step charges the calls of a lease.
+    calls: Option<Vec<Charged>>,
     spend: Delta,
     tokens: Delta,
 }
@@ -45,6 +47,7 @@ impl Job {
             changes: step.changes().collect(),
             most_live: step.most_live,
             model: step.model.map(str::to_owned),
+            calls: step.calls.map(|calls| calls.iter().map(Charged::from).collect()),
             spend: step.spend,
             tokens: step.tokens,
         })
@@ -112,12 +115,15 @@ impl Job {
         accounts: &[Account],
     ) -> Result<(), Fault> {
         let before = before.map(|before| before.standing);
-        let charged = Charged::by(before, self.hold.standing, self.spend, self.tokens);
+        let own = [Charged::by(before, self.hold.standing, self.spend, self.tokens)];
+        let charges = self.calls.as_deref().unwrap_or(&own);
         let home = accounts.first().ok_or_else(no_owner)?;
         for change in self.changes.iter().filter(|change| change.meter == Meter::DailySpend) {
             let account = accounts.get(usize::from(change.owner)).ok_or_else(no_owner)?;
             let of = (&*home.owner, self.hold.id);
-            history::add(connection, &account.owner, of, change.window.start, &charged)?;
+            for charged in charges {
+                history::add(connection, &account.owner, of, change.window.start, charged)?;
+            }
             if account.begins_a_day {
                 history::forget_oldest(connection, &account.owner, change.window.start)?;
             }

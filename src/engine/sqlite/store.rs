@@ -9,9 +9,9 @@ use super::connection::Database;
 use super::fault::Fault;
 use super::file::Identity;
 use super::load;
-use crate::engine::per_process::PerProcess;
 use crate::id::KeyId;
 use crate::key::{InvalidRecord, Key};
+use crate::per_process::PerProcess;
 use crate::store::{Changes, News, Store, StoreError};
 
 /// How many removals are remembered one by one; a gate further behind is given everything.

@@ -1,9 +1,10 @@
 //! One owner's rows and holds in memory, and how a step moves them.
 
 use super::super::LedgerError;
+use super::super::shards::Kept;
 use super::holds::Holds;
 use super::rows::Rows;
-use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Phase, Row, Step};
+use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Row, Step};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -101,16 +102,18 @@ impl From<LedgerError> for NotTaken {
     }
 }
 
-impl Account {
-    pub(super) fn new(owner: KeyId) -> Self {
+impl Kept for Account {
+    fn new(owner: KeyId) -> Self {
         Self { owner: Some(owner), ..Self::default() }
     }
 
     #[inline]
-    pub(super) fn is_of(&self, owner: &KeyId) -> bool {
+    fn is_of(&self, owner: &KeyId) -> bool {
         self.owner.as_ref() == Some(owner)
     }
+}
 
+impl Account {
     pub(super) fn row(&self, meter: Meter, start: Timestamp) -> Row {
         self.rows.get(meter, start).copied().unwrap_or_default()
     }
@@ -230,10 +233,4 @@ fn no_owner() -> LedgerError {
 #[cold]
 fn gone() -> LedgerError {
     LedgerError::new("the clock stepped back to a window that is no longer kept")
-}
-
-impl Phase {
-    pub(super) fn is_live(self) -> bool {
-        self == Self::Live
-    }
 }

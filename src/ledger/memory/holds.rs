@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 
 use super::MemoryLedger;
-use crate::budget::{Hold, HoldId, Standing};
+use crate::budget::{Hold, HoldId, Phase, Standing};
 use crate::time::Timestamp;
 
 // The oldest of them makes room for a new hold before that is resolved itself.
 const FINALS: usize = MemoryLedger::REMEMBERED_FINAL + 1;
 
-pub(super) struct Holds {
+pub(in crate::ledger) struct Holds {
     slots: Vec<Hold>,
     // Slots of holds that are forgotten.
     free: Vec<u32>,
@@ -39,17 +39,17 @@ impl Default for Holds {
 }
 
 impl Holds {
-    pub(super) fn live(&self) -> u32 {
+    pub(in crate::ledger) fn live(&self) -> u32 {
         self.live
     }
 
-    pub(super) fn next_lapse(&self) -> Timestamp {
+    pub(in crate::ledger) fn next_lapse(&self) -> Timestamp {
         self.next_lapse
     }
 
     /// Where the hold is: at the seat noted, as a rule, or wherever it is found. 0 is no seat.
     #[inline]
-    pub(super) fn find(&self, id: HoldId, noted: u32) -> Option<u32> {
+    pub(in crate::ledger) fn find(&self, id: HoldId, noted: u32) -> Option<u32> {
         if self.get(noted).is_some_and(|hold| hold.id == id) {
             return Some(noted);
         }
@@ -59,24 +59,24 @@ impl Holds {
     }
 
     #[inline]
-    pub(super) fn get(&self, seat: u32) -> Option<&Hold> {
+    pub(in crate::ledger) fn get(&self, seat: u32) -> Option<&Hold> {
         self.slots.get(place_of(seat)?).filter(|hold| hold.standing.revision > 0)
     }
 
     /// The holds that may still move their rows.
-    pub(super) fn open(&self) -> impl Iterator<Item = &Hold> {
+    pub(in crate::ledger) fn open(&self) -> impl Iterator<Item = &Hold> {
         self.slots.iter().filter(|hold| hold.standing.revision > 0 && hold.standing.phase.is_open())
     }
 
     /// Stores where the hold at `found` stands now, or a new hold; answers where it is.
     #[inline]
-    pub(super) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: Standing) -> u32 {
+    pub(in crate::ledger) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: Standing) -> u32 {
         let kept = found.and_then(|seat| self.slots.get_mut(place_of(seat)?));
         let (seat, before) = match (found, kept) {
             (Some(seat), Some(slot)) => (seat, Some(std::mem::replace(&mut slot.standing, becomes).phase)),
             _ => (self.take_slot(hold, becomes), None),
         };
-        let was_live = before.is_some_and(super::Phase::is_live);
+        let was_live = before.is_some_and(Phase::is_live);
         if becomes.phase.is_live() {
             if !was_live {
                 self.live = self.live.saturating_add(1);
@@ -101,7 +101,7 @@ impl Holds {
     }
 
     /// At most `most` live holds whose lifetime has passed.
-    pub(super) fn due(&mut self, now: Timestamp, most: usize) -> Vec<Hold> {
+    pub(in crate::ledger) fn due(&mut self, now: Timestamp, most: usize) -> Vec<Hold> {
         if now < self.next_lapse {
             return Vec::new();
         }
@@ -201,7 +201,6 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Phase;
 
     fn hold(id: u128) -> Hold {
         Hold::new(HoldId(id), 1)

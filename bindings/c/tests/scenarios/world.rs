@@ -36,6 +36,7 @@ pub(super) struct World<'a> {
 
 /// The ledger and the store in C that the gates of a case are over.
 struct Site<'a> {
+    leased: bool,
     rooms: &'a Rooms,
     ledger: Made,
     store: Made,
@@ -52,12 +53,19 @@ impl Drop for Freed {
 
 impl<'a> World<'a> {
     /// Opens the gate of `case`; none if it is rightly refused.
-    pub(super) fn open(case: &'a Case, rooms: Option<&'a Rooms>) -> Result<Option<Self>, String> {
+    pub(super) fn open(
+        case: &'a Case,
+        rooms: Option<&'a Rooms>,
+        leased: bool,
+    ) -> Result<Option<Self>, String> {
         let now: Timestamp = parsed(&case.start)?;
         let mut clock = place();
         assert_eq!(enclava_clock_new(now.as_micros(), Some(&mut clock)), enclava_status::Ok);
         let clock = taken(clock).unwrap();
-        let site = rooms.map(|rooms| Site { rooms, ledger: rooms.ledger.make(), store: rooms.store.make() });
+        let site = rooms.map(|rooms| {
+            let (ledger, store) = (rooms.ledger.make(), rooms.store.make());
+            Site { leased, rooms, ledger, store }
+        });
         match (open(case, &clock, site.as_ref()), &case.opens) {
             (Ok(gate), Opens::Ok) => Ok(Some(Self {
                 case,
@@ -278,6 +286,8 @@ fn open(case: &Case, clock: &enclava_clock, site: Option<&Site<'_>>) -> Result<R
         ledger_data: site.map_or(null_mut(), |site| site.ledger.shared()),
         store: site.map_or(null(), |site| from_ref(store.insert(site.store_table(case)))),
         store_data: site.map_or(null_mut(), |site| site.store.shared()),
+        leased: site.is_some_and(|site| site.leased).into(),
+        reserved: 0,
     };
     let mut gate = place();
     let status = enclava_gate_open(lent("memory:"), &raw const options, Some(&mut gate), Some(&mut error));
