@@ -281,7 +281,7 @@ fn leased(words: &[&str]) -> String {
     let gate = Gate::builder().leased(true).open(url).unwrap();
     let log = OpenOptions::new().append(true).create(true).open(log).unwrap();
     std::thread::scope(|scope| {
-        for thread in 0..THREADS as u64 {
+        for thread in (0_u64..).take(THREADS) {
             let (gate, mut log) = (&gate, &log);
             scope.spawn(move || {
                 for call in 0.. {

@@ -85,7 +85,9 @@ impl Link {
         let mut state = self.state();
         state.faults = Faults::default();
         let late = std::mem::take(&mut state.late);
-        late.iter().for_each(|step| step.arrive(&self.engine));
+        for step in &late {
+            step.arrive(&self.engine);
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
