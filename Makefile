@@ -66,9 +66,10 @@ test-tools:
 test-format:
 	cargo fmt --all --check
 
+# In the profile of the tests, so that what builds C (SQLite) is built once for all of these steps.
 test-lint:
-	cargo clippy --locked --workspace --all-targets --features enclava-keys/sqlite -- -D warnings
-	cargo clippy --locked --package enclava-keys -- -D warnings
+	cargo clippy --locked --profile test --workspace --all-targets --features enclava-keys/sqlite -- -D warnings
+	cargo clippy --locked --profile test --package enclava-keys -- -D warnings
 
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
@@ -86,7 +87,7 @@ test-doctest:
 	cargo test $(TESTED) --doc
 
 test-doc:
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --features enclava-keys/sqlite
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --profile test --workspace --no-deps --features enclava-keys/sqlite
 
 test-python: venv
 	$(BIN)/pytest
