@@ -11,8 +11,9 @@
  * Outputs    come last. They are written on success alone, except that handles are NULL after a failure, and errors and
  *            denials NULL after a success: so free them always. What is not decided is denied: a NULL permit, a NULL
  *            decision and a verdict of zero all say no.
- * Handles    are opaque and freed once, by the function that ends in _free; freeing NULL does nothing. A handle that a
- *            function returns as its value belongs to its first argument and is not freed. Never use what was freed.
+ * Handles    are opaque. One that a function writes to a place is the caller's, who frees it once, by the function of its
+ *            type that ends in _free; freeing NULL does nothing. One that a function returns as its value belongs to the
+ *            function's first argument and is not freed. Never use what was freed.
  * NULL       is a status, never a crash, wherever a pointer is taken.
  * Text in    is an enclava_str: a pointer and a length in bytes, UTF-8, without need for a NUL. It is lent for the call
  *            and not kept. One with a NULL pointer and length 0 is not stated.
@@ -22,9 +23,11 @@
  * Structs    that begin with `size` may grow in later versions. Make them with the function that ends in _init, so that a
  *            program and a library of different versions understand each other.
  * Threads    A function that takes const handles alone may be called from any threads at once, one that takes a handle
- *            that is not const by one thread at a time. The library keeps nothing for each thread.
- * Blocking   Functions that may wait for a disk or a network say so. Each has another of the same name and _submit, or else
- *            goes by enclava_queue_submit(): an event loop submits it to an enclava_queue and is told the answer.
+ *            that is not const by one thread at a time. So it is where a comment says no more. The library keeps nothing
+ *            for each thread.
+ * Blocking   Functions that may wait for a disk or a network say so; the others never do. Each that may has another of its
+ *            name and _submit, which takes a queue, whom to tell and a pointer for it instead of the outputs, or else goes
+ *            by enclava_queue_submit(): that is for event loops. See enclava_queue.
  * Fork       In a child a gate of the parent's may be used if the parent had one thread; permits of the parent's are the
  *            parent's to end. Budgets of "memory:" are counted by each process for itself. Open queues in the child.
  * Time       is in microseconds since 1970-01-01T00:00:00Z. Money is exact; no number here is a float.
@@ -179,8 +182,8 @@ typedef struct enclava_prices enclava_prices;
  * A call is submitted by the function of its name that ends in _submit, which copies what it is lent and never blocks. When
  * the call was made, enclava_queue_descriptor() is readable and enclava_queue_run() calls `done(answer, data)` on the thread
  * of the event loop. If submitting fails, nothing was submitted and `done` is not called; else it is called exactly once,
- * at the latest by enclava_queue_free(). Calls are made in any order; submit one that must come after another when that
- * is done.
+ * at the latest by enclava_queue_free(), so `data` must live until then. Calls are made in any order; submit one that must
+ * come after another when that is done.
  *
  * Any threads may use it at once. It belongs to the process that opened it: in a child of fork() nothing is made by it.
  */
@@ -1716,7 +1719,8 @@ enclava_status enclava_answer_balances(const enclava_answer *answer,
 /* -------------------------------------------------------------------------- */
 
 /**
- * Submits enclava_gate_authorize(). The answer has the permit, to be taken, or the denial.
+ * Submits enclava_gate_authorize(). The answer has the permit, to be taken, or the denial. A request with
+ * `wait_milliseconds` keeps a thread of the queue for as long as it waits.
  *
  * Never blocks. Callable from any threads at once.
  * @return as enclava_queue_submit(), and ENCLAVA_STATUS_STRUCT_SIZE.
@@ -2058,8 +2062,8 @@ enclava_status enclava_database_backup(enclava_str url,
                                        enclava_error **error);
 
 /**
- * Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. Free
- * the answer with enclava_health_free().
+ * Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. One
+ * that is not there is made, as a gate makes it. Free the answer with enclava_health_free().
  *
  * Blocks, for as long as there is much to read. Callable from any threads at once.
  * @return ENCLAVA_STATUS_OK whatever was found, if it could be read; ENCLAVA_STATUS_INVALID_VALUE for another URL;

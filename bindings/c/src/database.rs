@@ -41,8 +41,8 @@ pub extern "C" fn enclava_database_backup(
     })
 }
 
-/// Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. Free
-/// the answer with enclava_health_free().
+/// Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. One
+/// that is not there is made, as a gate makes it. Free the answer with enclava_health_free().
 ///
 /// Blocks, for as long as there is much to read. Callable from any threads at once.
 /// @return ENCLAVA_STATUS_OK whatever was found, if it could be read; ENCLAVA_STATUS_INVALID_VALUE for another URL;

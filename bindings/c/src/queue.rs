@@ -25,8 +25,8 @@ const MOST_THREADS: u32 = 256;
 /// A call is submitted by the function of its name that ends in _submit, which copies what it is lent and never blocks. When
 /// the call was made, enclava_queue_descriptor() is readable and enclava_queue_run() calls `done(answer, data)` on the thread
 /// of the event loop. If submitting fails, nothing was submitted and `done` is not called; else it is called exactly once,
-/// at the latest by enclava_queue_free(). Calls are made in any order; submit one that must come after another when that
-/// is done.
+/// at the latest by enclava_queue_free(), so `data` must live until then. Calls are made in any order; submit one that must
+/// come after another when that is done.
 ///
 /// Any threads may use it at once. It belongs to the process that opened it: in a child of fork() nothing is made by it.
 #[derive(Debug)]

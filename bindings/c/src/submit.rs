@@ -24,7 +24,8 @@ use crate::sized;
 use crate::status::enclava_status;
 use crate::text::enclava_str;
 
-/// Submits enclava_gate_authorize(). The answer has the permit, to be taken, or the denial.
+/// Submits enclava_gate_authorize(). The answer has the permit, to be taken, or the denial. A request with
+/// `wait_milliseconds` keeps a thread of the queue for as long as it waits.
 ///
 /// Never blocks. Callable from any threads at once.
 /// @return as enclava_queue_submit(), and ENCLAVA_STATUS_STRUCT_SIZE.
