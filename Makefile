@@ -6,15 +6,15 @@ PYTHON ?= python3
 # kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget,
 # worlds of processes with leases, letters of each in the model of leases, examples of each hostile one,
 # runs of each program with threads, seconds of load (600 for the ten minutes of a release).
-SOAK_SECONDS ?= 20
-SOAK_CASES ?= 50000
-SOAK_SCHEDULES ?= 50000
-SOAK_KILLS ?= 300
+SOAK_SECONDS ?= 10
+SOAK_CASES ?= 20000
+SOAK_SCHEDULES ?= 10000
+SOAK_KILLS ?= 150
 SOAK_ROUNDS ?= 20
 SOAK_WORLDS ?= 10000
 SOAK_LETTERS ?= 3
-SOAK_EXAMPLES ?= 500
-SOAK_RACES ?= 5
+SOAK_EXAMPLES ?= 300
+SOAK_RACES ?= 3
 SOAK_LOAD ?= 60
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin

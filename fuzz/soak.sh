@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs every fuzz target for SECONDS each and prints what was tried: fuzz/soak.sh [SECONDS] (default 20).
+# Runs every fuzz target for SECONDS each and prints what was tried: fuzz/soak.sh [SECONDS] (default 10).
 # Builds on the stable toolchain: libfuzzer-sys brings libFuzzer, the flags below are what cargo-fuzz would pass.
 set -eu
 cd "$(dirname "$0")/.."
-seconds=${1:-20}
+seconds=${1:-10}
 
 command -v "${CXX:-c++}" >/dev/null || {
     echo "make soak builds libFuzzer, which needs a C++ compiler. Debian: apt-get install g++" >&2
