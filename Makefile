@@ -113,8 +113,8 @@ soak: ## all that is random for longer, and every way to install (SOAK_CASES, SO
 	$(call each,soak,$(SOAKS))
 
 soak-model:
-	@echo "$(SOAK_CASES) random histories of 20 to 64 calls against the oracle"
-	PROPTEST_CASES=$(SOAK_CASES) cargo test --locked --test model
+	@echo "$(SOAK_CASES) random histories of 20 to 64 calls against the oracle, and a twentieth of them over SQLite"
+	PROPTEST_CASES=$(SOAK_CASES) cargo test --locked --features sqlite --test model
 
 soak-shuttle:
 	@echo "2 x $(SOAK_SCHEDULES) schedules of each test: at random, and with few switches"
