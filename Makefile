@@ -113,7 +113,7 @@ soak: ## all that is random for longer, and every way to install (SOAK_CASES, SO
 	$(call each,soak,$(SOAKS))
 
 soak-model:
-	@echo "$(SOAK_CASES) random histories of 20 to 64 calls against the oracle, and a twentieth of them over SQLite"
+	@echo "$(SOAK_CASES) random histories of 20 to 64 calls against the oracle, and a hundredth of them over SQLite"
 	PROPTEST_CASES=$(SOAK_CASES) cargo test --locked --features sqlite --test model
 
 soak-shuttle:

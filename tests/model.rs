@@ -50,7 +50,7 @@ prop_state_machine! {
 // Every call here waits for the disk.
 #[cfg(feature = "sqlite")]
 prop_state_machine! {
-    #![proptest_config(Config { cases: config().cases / 20, ..config() })]
+    #![proptest_config(Config { cases: (config().cases / 100).max(20), ..config() })]
 
     #[test]
     fn every_answer_of_a_file_is_foretold(sequential 20..64 => OnSqlite);
