@@ -1,11 +1,12 @@
 //! The way to the shared ledger, as networks are: what is sent or answered may be lost, doubled, late, or cut off for good.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use enclava_keys::Timestamp;
 use enclava_keys::budget::{
-    Delta, Hold, HoldId, Limits, Meter, Moved, Outcome, Owner, Party, Row, Standing, Step, Windows,
+    Delta, Hold, HoldId, Limits, Meter, Moved, Outcome, Owner, Party, Phase, Row, Standing, Step, Windows,
 };
 use enclava_keys::ledger::{Lease, Ledger, LedgerError, MemoryLedger};
 
@@ -35,6 +36,8 @@ struct State {
     random: Random,
     faults: Faults,
     late: Vec<Copied>,
+    // Leases that ended. The ledger that stands in for one far away remembers a few calls, not for as long as messages are late.
+    ended: HashSet<HoldId>,
     counts: Counts,
 }
 
@@ -70,7 +73,8 @@ struct Copied {
 
 impl Link {
     pub(crate) fn new(engine: &Arc<MemoryLedger>, seed: u64, faults: Faults) -> Arc<Self> {
-        let state = State { random: Random::new(seed), faults, late: Vec::new(), counts: Counts::default() };
+        let (late, ended, counts) = (Vec::new(), HashSet::new(), Counts::default());
+        let state = State { random: Random::new(seed), faults, late, ended, counts };
         Arc::new(Self { engine: Arc::clone(engine), cut: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
@@ -86,7 +90,7 @@ impl Link {
         state.faults = Faults::default();
         let late = std::mem::take(&mut state.late);
         for step in &late {
-            step.arrive(&self.engine);
+            state.arrive(step, &self.engine);
         }
     }
 
@@ -119,7 +123,8 @@ impl Ledger for Link {
         let state = &mut *self.state();
         if !state.late.is_empty() && state.random.happens(300) {
             let place = state.random.below(state.late.len() as u64) as usize;
-            state.late.swap_remove(place).arrive(&self.engine);
+            let step = state.late.swap_remove(place);
+            state.arrive(&step, &self.engine);
         }
         let (doubled, unanswered) = (state.faults.doubled, state.faults.unanswered);
         // What is said of a lease. What is said of a call is the shared ledger's to make safe, with leases and without.
@@ -128,6 +133,9 @@ impl Ledger for Link {
             state.late.push(Copied::of(step));
         }
         let outcome = self.engine.apply(step, rows)?;
+        if matches!(outcome, Outcome::Taken { .. }) && step.becomes.phase != Phase::Live {
+            state.ended.insert(step.hold.id);
+        }
         if state.random.happens(unanswered) {
             state.counts.unanswered += 1;
             return Err(LedgerError::new("the answer was lost"));
@@ -156,6 +164,15 @@ impl Ledger for Link {
     }
 }
 
+impl State {
+    // A ledger that remembers how a lease ended takes nothing more about it.
+    fn arrive(&mut self, step: &Copied, engine: &MemoryLedger) {
+        if !self.ended.contains(&step.hold.id) && step.arrive(engine) && step.becomes.phase != Phase::Live {
+            self.ended.insert(step.hold.id);
+        }
+    }
+}
+
 impl Copied {
     fn of(step: &Step<'_>) -> Self {
         let parties = step.parties.iter();
@@ -170,8 +187,8 @@ impl Copied {
         }
     }
 
-    // Nobody waits for the answer.
-    fn arrive(&self, engine: &MemoryLedger) {
+    // Nobody waits for the answer. True if it was taken.
+    fn arrive(&self, engine: &MemoryLedger) -> bool {
         let parties: Vec<Party<'_>> = self
             .parties
             .iter()
@@ -190,6 +207,6 @@ impl Copied {
             current: self.current,
         };
         let mut rows = vec![Moved::NONE; parties.len() * Meter::ALL.len()];
-        let _ = engine.apply(&step, &mut rows);
+        matches!(engine.apply(&step, &mut rows), Ok(Outcome::Taken { .. }))
     }
 }
