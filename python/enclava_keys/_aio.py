@@ -10,7 +10,7 @@ from enclava_keys import _native
 from enclava_keys.errors import Denied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 Answer = TypeVar("Answer")
 
@@ -23,17 +23,9 @@ async def call(
 ) -> Answer:
     """Call `plain` without holding up the event loop, and without a thread where it does not block."""
     wait = kwargs.pop("wait", None)
-    if wait is None:
-        return await _once(plain, blocks, args, kwargs)
-    return await _sit_out(plain, blocks, args, kwargs, _native.wait_seconds(wait))
-
-
-async def _once(
-    plain: Callable[..., Answer], blocks: bool, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Answer:
-    if blocks:
-        return await asyncio.to_thread(plain, *args, **kwargs)
-    return plain(*args, **kwargs)
+    if wait is not None:
+        return await _sit_out(plain, blocks, args, kwargs, _native.wait_seconds(wait))
+    return await asyncio.to_thread(plain, *args, **kwargs) if blocks else plain(*args, **kwargs)
 
 
 # A thread for every call that waits would soon be all the threads there are.
@@ -41,14 +33,14 @@ async def _sit_out(
     plain: Callable[..., Answer],
     blocks: bool,
     args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    kwargs: dict[str, Any],
     wait: float,
 ) -> Answer:
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
         try:
-            return await _once(plain, blocks, args, kwargs)
+            return await call(plain, blocks, args, kwargs)
         except Denied as denied:
             left = deadline - time.monotonic()
             if left <= 0 or not denied.transient or denied.reason == "ledger_unavailable":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from enclava_keys import _native, errors
 from enclava_keys.asgi import answers, inbound
@@ -36,6 +35,13 @@ _OF_CALLS: frozenset[Reason] = frozenset(
         "daily_tokens_exceeded",
     }
 )
+
+
+class _Options(TypedDict):
+    floor: int | None
+    purpose: str | None
+    endpoint: str
+    ip: str | None
 
 
 class KeyMiddleware:
@@ -80,6 +86,8 @@ class KeyMiddleware:
         """
         self._app = app
         self._gate = gate
+        # A coroutine costs more than a call that answers at once.
+        self._at_once = not gate.blocks and wait is None
         self._table = Table([*map(free_route, free), *routes])
         self._also = tuple(also)
         self._trusted = tuple(trusted_proxies)
@@ -93,20 +101,9 @@ class KeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] != "websocket" or self._is_free("WEBSOCKET", scope["path"]):
-            await self._app(scope, receive, send)
-        else:
-            # What passes through a socket would be counted by nobody.
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-
-    def _is_free(self, method: str, path: str) -> bool:
-        route = self._table.find(method, path)
-        return route is not None and route.rule == "free"
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._beside_http(scope, receive, send)
+            return
         method, path = scope["method"], scope["path"]
         route = self._table.find(method, path)
         if route is None:
@@ -126,6 +123,16 @@ class KeyMiddleware:
             else:
                 await self._call(access.permit, body, scope, receive, send)
 
+    async def _beside_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            route = self._table.find("WEBSOCKET", scope["path"])
+            if route is None or route.rule != "free":
+                # What passes through a socket would be counted by nobody.
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+                return
+        await self._app(scope, receive, send)
+
     # Who it is and the body of the call; or what to answer instead; or nothing, if the client went away.
     async def _admit(
         self, route: Route, scope: Scope, receive: Receive
@@ -140,7 +147,17 @@ class KeyMiddleware:
             )
             if body is None:
                 return None
-            permit = await self._authorize(secret, body, scope, route)
+            # No request id of the client's goes in: two calls of one name would be taken for one.
+            options: _Options = {
+                "floor": self._floor,
+                "purpose": route.purpose,
+                "endpoint": _endpoint(scope),
+                "ip": inbound.client_ip(scope, self._trusted),
+            }
+            if self._at_once:
+                permit = gate.authorize_request(secret, body, **options)
+            else:
+                permit = await gate.authorize_request_async(secret, body, **options, wait=self._wait)
         except errors.Denied as denied:
             return answers.of_denied(denied, path)
         except errors.InvalidValue as error:
@@ -163,18 +180,6 @@ class KeyMiddleware:
             raise errors.Denied(decision.denial)
         return key
 
-    # No request id of the client's goes in: two calls of one name would be taken for one.
-    async def _authorize(self, secret: str, body: bytes, scope: Scope, route: Route) -> Permit:
-        return await self._gate.authorize_request_async(
-            secret,
-            body,
-            floor=self._floor,
-            purpose=route.purpose,
-            endpoint=_endpoint(scope),
-            ip=inbound.client_ip(scope, self._trusted),
-            wait=self._wait,
-        )
-
     async def _call(self, permit: Permit, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         dispatched, hides_usage = self._dispatched(permit, body, _endpoint(scope))
         tap = Tap(self._gate, permit, send, hides_usage=hides_usage)
@@ -188,16 +193,18 @@ class KeyMiddleware:
 
     # What goes on: the model that was checked, the answer that was granted, a stream that tells its usage.
     def _dispatched(self, permit: Permit, body: bytes, endpoint: str) -> tuple[bytes, bool]:
-        dispatch = partial(
-            _native.dispatch_body,
-            body,
-            model=permit.model,
-            max_tokens=permit.max_tokens if permit.is_reduced else None,
-            limit_name=self._limit_name,
-            endpoint=endpoint,
-        )
+        def dispatch(*, include_usage: bool) -> bytes:
+            return _native.dispatch_body(
+                body,
+                model=permit.model,
+                max_tokens=permit.max_tokens if permit.is_reduced else None,
+                limit_name=self._limit_name,
+                endpoint=endpoint,
+                include_usage=include_usage,
+            )
+
         dispatched = dispatch(include_usage=True)
-        return dispatched, dispatched != body and dispatched != dispatch()
+        return dispatched, dispatched != body and dispatched != dispatch(include_usage=False)
 
 
 def _endpoint(scope: Scope) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -54,15 +55,20 @@ def free(pattern: str) -> Route:
     return Route(pattern, "free")
 
 
+_REMEMBERED = 256
+
+
 class Table:
     """Routes in order: the first that fits decides, and what fits none is refused."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """Take the routes in order."""
         self._rows = [(*_parts(route.pattern), route) for route in routes]
+        # A gateway is asked for the same few paths again and again.
+        self.find = lru_cache(_REMEMBERED)(self._find)
+        """Find the route for a method and a path."""
 
-    def find(self, method: str, path: str) -> Route | None:
-        """Find the route for this method and path."""
+    def _find(self, method: str, path: str) -> Route | None:
         for own, pattern, route in self._rows:
             if own is not None and own != method:
                 continue

@@ -59,36 +59,40 @@ class Tap:
         elif message["type"] == "http.response.body":
             body = message.get("body", b"")
             last = not message.get("more_body", False)
-            self._take(body)
+            if body:
+                self._take(body)
             if self._hider is not None:
                 shown = self._hider.feed(body) + (self._hider.finish() if last else b"")
                 if body and not shown and not last:
                     return
                 message = {**message, "body": shown}
             if last:
-                await self._send_last(message)
-                return
+                # Who has the whole answer finds it in the budget as well.
+                if self._gate.blocks:
+                    await self._send_last(message)
+                    return
+                self._end_at_once()
         await self._send(message)
 
     async def end(self) -> None:
         """End the hold, unless that was done: by what the answer told, else by what was seen of it."""
-        if self._ended:
-            return
-        self._ended = True
         if not self._gate.blocks:
             # Nothing is waited for, so nothing can come in between, a cancellation neither.
-            await self._settle()
-            return
-        await asyncio.shield(_surely(self._settle()))
+            self._end_at_once()
+        elif not self._ended:
+            self._ended = True
+            await asyncio.shield(_surely(self._settle_apart()))
 
-    # Who has the whole answer finds it in the budget as well. A ledger that is slow does not keep it waiting.
+    def _end_at_once(self) -> None:
+        if not self._ended:
+            self._ended = True
+            if not self._settle():
+                _surely(self._settle_later())
+
+    # A ledger that is slow does not keep the last piece waiting.
     async def _send_last(self, message: Message) -> None:
-        if not self._gate.blocks:
-            await self.end()
-            await self._send(message)
-            return
         self._ended = True
-        ending = _surely(self._settle())
+        ending = _surely(self._settle_apart())
         try:
             await asyncio.wait({ending}, timeout=_LONGEST_DELAY)
             await self._send(message)
@@ -123,60 +127,59 @@ class Tap:
     def _take(self, body: bytes) -> None:
         if self._stream is not None:
             self._stream.feed(body)
-        elif body and self._kind in {"whole", "error"}:
+        elif self._kind in {"whole", "error"}:
             self._size += len(body)
             if self._size > _MOST_KEPT:
                 self._kept.clear()
             else:
                 self._kept.append(body)
 
-    async def _settle(self) -> None:
-        try:
-            await self._settle_once()
-        except LedgerError:
+    async def _settle_apart(self) -> None:
+        if not await asyncio.to_thread(self._settle):
             _surely(self._settle_later())
 
     # What a call came to stays true while the ledger is away.
     async def _settle_later(self) -> None:
         for pause in _PAUSES:
             await asyncio.sleep(pause)
-            try:
-                await self._settle_once()
-            except LedgerError:
-                continue
-            return
+            if await asyncio.to_thread(self._settle) if self._gate.blocks else self._settle():
+                return
         _log.warning(
             "the ledger was away: permit %s was not settled, and is charged its estimate", self._permit.id
         )
 
-    async def _settle_once(self) -> None:
+    # False if the ledger did not answer.
+    def _settle(self) -> bool:
         try:
             if self._stream is not None:
-                await self._stream.finish_async()
+                self._stream.finish()
             elif self._kind == "whole":
-                await self._settle_by_body()
+                self._settle_by_body()
             elif self._kind == "error":
-                await self._settle_error()
+                self._settle_error()
             else:
-                await self._permit.settle_async(self._permit.estimate)
+                self._permit.settle(self._permit.estimate)
+        except LedgerError:
+            return False
         except AlreadySettled:
             pass  # the handler knew better
         except (Conflict, NotFound) as error:
             _log.warning("permit %s was not settled: %s", self._permit.id, error)
+        return True
 
-    async def _settle_by_body(self) -> None:
+    def _settle_by_body(self) -> None:
         try:
-            await self._permit.settle_response_async(b"".join(self._kept))
+            self._permit.settle_response(b"".join(self._kept))
         except InvalidValue:
             # It was cut short, or is no answer of a model: the most that it can have used.
-            await self._permit.settle_async(self._permit.estimate)
+            self._permit.settle(self._permit.estimate)
 
     # An error says that nothing was generated, unless it tells usage or that somebody stopped waiting.
-    async def _settle_error(self) -> None:
+    def _settle_error(self) -> None:
         if self._status in _TIMEOUTS or any(b'"usage"' in part for part in self._kept):
-            await self._settle_by_body()
+            self._settle_by_body()
         else:
-            await self._permit.release_async()
+            self._permit.release()
 
 
 def _surely(settling: Coroutine[object, object, None]) -> asyncio.Task[None]:
