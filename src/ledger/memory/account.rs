@@ -115,7 +115,7 @@ impl Kept for Account {
 
 impl Account {
     pub(super) fn row(&self, meter: Meter, start: Timestamp) -> Row {
-        self.rows.get(meter, start).copied().unwrap_or_default()
+        self.rows.get(meter, start).unwrap_or_default()
     }
 
     pub(super) fn hold(&self, id: HoldId) -> Option<Hold> {
@@ -141,7 +141,7 @@ impl Account {
     fn has_room(&self, step: &Step<'_>, owner: u8, party: &Party<'_>) -> Result<bool, LedgerError> {
         let standing = self.rows.standing(party.windows).ok_or_else(gone)?;
         let mut asked = Meter::ALL.into_iter().zip(standing);
-        Ok(!step.asks || asked.all(|(meter, row)| step.change(owner, party, meter).is_admitted(row)))
+        Ok(!step.asks || asked.all(|(meter, row)| step.change(owner, party, meter).is_admitted(&row)))
     }
 
     // Moves the rows of one party if the step fits, and tells how they stand in any case. Answers whether it fits.
@@ -170,24 +170,15 @@ impl Account {
         fits: bool,
         rows: &mut [Moved],
     ) -> Result<bool, LedgerError> {
-        let mut standing = self.rows.standing(party.windows).ok_or_else(gone)?.map(|row| *row);
-        let fits = move_all(step, owner, party, fits, standing.each_mut(), rows);
+        let mut standing = self.rows.standing(party.windows).ok_or_else(gone)?;
+        let fits = move_all(step, owner, party, fits, &mut standing, rows);
         if fits {
-            for (meter, row) in Meter::ALL.into_iter().zip(standing) {
-                let start = party.windows.of(meter).start;
-                self.open_another(meter, start)?;
-                *self.rows.get_mut(meter, start).ok_or_else(gone)? = row;
-            }
+            let holds = &self.holds;
+            let pinned =
+                |meter: Meter, start| holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start);
+            self.rows.set(party.windows, standing, &pinned);
         }
         Ok(fits)
-    }
-
-    #[cold]
-    fn open_another(&mut self, meter: Meter, start: Timestamp) -> Result<(), LedgerError> {
-        let holds = &self.holds;
-        let pinned =
-            |meter: Meter, start| holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start);
-        if self.rows.open(meter, start, &pinned) { Ok(()) } else { Err(gone()) }
     }
 }
 
@@ -198,7 +189,7 @@ fn move_all(
     owner: u8,
     party: &Party<'_>,
     fits: bool,
-    [daily_spend, monthly_spend, daily_tokens]: [&mut Row; Meter::ALL.len()],
+    [daily_spend, monthly_spend, daily_tokens]: &mut [Row; Meter::ALL.len()],
     rows: &mut [Moved],
 ) -> bool {
     // Each meter in its turn, by its name: a loop would find out anew which it is, and put a list of changes together first.

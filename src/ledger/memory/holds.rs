@@ -14,27 +14,26 @@ const FINALS: usize = MemoryLedger::REMEMBERED_FINAL + 1;
 
 pub(in crate::ledger) struct Holds {
     slots: Vec<Hold>,
-    // Slots of holds that are forgotten.
-    free: Vec<u32>,
     live: u32,
     // The slots of the last holds that were settled or released, in the order in which they were.
     finals: Ring,
-    // Of those that were dropped or lapsed and may still be settled.
-    provisionals: VecDeque<u32>,
+    crowd: Option<Box<Crowd>>,
     // A lower bound: closing a hold leaves it, looking for due ones makes it exact.
     next_lapse: Timestamp,
 }
 
+// What owners have who had many calls at once, or calls that were given up.
+#[derive(Default)]
+struct Crowd {
+    // Slots of holds that are forgotten.
+    free: Vec<u32>,
+    // Of those that were dropped or lapsed and may still be settled.
+    provisionals: VecDeque<u32>,
+}
+
 impl Default for Holds {
     fn default() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            live: 0,
-            finals: Ring::default(),
-            provisionals: VecDeque::new(),
-            next_lapse: Timestamp::MAX,
-        }
+        Self { slots: Vec::new(), live: 0, finals: Ring::default(), crowd: None, next_lapse: Timestamp::MAX }
     }
 }
 
@@ -73,7 +72,7 @@ impl Holds {
     pub(in crate::ledger) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: Standing) -> u32 {
         let kept = found.and_then(|seat| self.slots.get_mut(place_of(seat)?));
         let (seat, before) = match (found, kept) {
-            (Some(seat), Some(slot)) => (seat, Some(std::mem::replace(&mut slot.standing, becomes).phase)),
+            (Some(seat), Some(hold)) => (seat, Some(std::mem::replace(&mut hold.standing, becomes).phase)),
             _ => (self.take_slot(hold, becomes), None),
         };
         let was_live = before.is_some_and(Phase::is_live);
@@ -90,8 +89,11 @@ impl Holds {
         if becomes.phase.is_open() {
             self.remember_provisional(seat);
         } else {
-            if before.is_some() && !was_live {
-                self.provisionals.retain(|&other| other != seat);
+            if before.is_some()
+                && !was_live
+                && let Some(crowd) = &mut self.crowd
+            {
+                crowd.provisionals.retain(|&other| other != seat);
             }
             if let Some(oldest) = self.finals.push(seat) {
                 self.forget(oldest);
@@ -120,7 +122,8 @@ impl Holds {
     // A forgotten slot, or that of the oldest settled hold, or a new one.
     #[inline]
     fn take_slot(&mut self, hold: &Hold, becomes: Standing) -> u32 {
-        let seat = self.free.pop().or_else(|| self.finals.pop_if_full());
+        let free = self.crowd.as_mut().and_then(|crowd| crowd.free.pop());
+        let seat = free.or_else(|| self.finals.pop_if_full());
         if let Some(seat) = seat
             && let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place))
         {
@@ -139,19 +142,20 @@ impl Holds {
 
     #[cold]
     fn remember_provisional(&mut self, seat: u32) {
-        self.provisionals.push_back(seat);
-        if self.provisionals.len() > MemoryLedger::REMEMBERED_PROVISIONAL
-            && let Some(oldest) = self.provisionals.pop_front()
+        let provisionals = &mut self.crowd.get_or_insert_default().provisionals;
+        provisionals.push_back(seat);
+        if provisionals.len() > MemoryLedger::REMEMBERED_PROVISIONAL
+            && let Some(oldest) = provisionals.pop_front()
         {
             self.forget(oldest);
         }
     }
 
     fn forget(&mut self, seat: u32) {
-        if let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
-            slot.standing.revision = 0;
-            slot.others = None;
-            self.free.push(seat);
+        if let Some(hold) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
+            hold.standing.revision = 0;
+            hold.others = None;
+            self.crowd.get_or_insert_default().free.push(seat);
         }
     }
 }
