@@ -155,6 +155,13 @@ typedef struct enclava_key enclava_key;
  */
 typedef struct enclava_key_page enclava_key_page;
 
+/**
+ * What processes have taken of one key's budgets to hand out by themselves, where gates are opened with `leased`.
+ *
+ * Immutable: any threads may read it at once.
+ */
+typedef struct enclava_leases enclava_leases;
+
 /** What a store tells, see `news` in enclava_store_vtable. */
 typedef struct enclava_news enclava_news;
 
@@ -1380,6 +1387,69 @@ enclava_status enclava_history_model(const enclava_history *history,
 void enclava_history_free(enclava_history *history);
 
 /* -------------------------------------------------------------------------- */
+/* The leases that are open on a key's budgets. */
+/* -------------------------------------------------------------------------- */
+
+/** One lease. Make an empty one with enclava_lease_init(). */
+typedef struct enclava_lease {
+  /** sizeof(enclava_lease). */
+  uint32_t size;
+  /** The process that took it, by its number on its host. */
+  uint32_t process;
+  /** When it was taken, by the clock of that process. */
+  enclava_time opened_at;
+  /** What it holds: not reported as used, and not free for others. */
+  enclava_usage holds;
+} enclava_lease;
+
+/** An empty enclava_lease, its size set. */
+static inline enclava_lease enclava_lease_init(void) {
+  enclava_lease empty;
+  memset(&empty, 0, sizeof empty);
+  empty.size = (uint32_t)sizeof empty;
+  return empty;
+}
+
+/**
+ * The leases that are open on the budgets of a key, of whichever process. One whose process is dead stays held until
+ * it is settled by its permit id (enclava_gate_settle()), with what that process used and had not reported. Free them
+ * with enclava_leases_free().
+ *
+ * May block for a ledger that does I/O. Callable from any threads at once.
+ * @return ENCLAVA_STATUS_LEDGER.
+ */
+enclava_status enclava_gate_leases(const enclava_gate *gate,
+                                   enclava_str key_id,
+                                   enclava_leases **leases,
+                                   enclava_error **error);
+
+/** How many leases there are. 0 for NULL. */
+size_t enclava_leases_count(const enclava_leases *leases);
+
+/**
+ * The lease at `index`, from 0 on, but for its permit id.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND past the last.
+ */
+enclava_status enclava_leases_read(const enclava_leases *leases,
+                                   size_t index,
+                                   enclava_lease *lease);
+
+/**
+ * The permit id of the lease at `index`, by which it is settled if its process is dead.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND past the last.
+ */
+enclava_status enclava_leases_permit_id(const enclava_leases *leases,
+                                        size_t index,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *len);
+
+/** Frees leases that were told. NULL is nothing to free. */
+void enclava_leases_free(enclava_leases *leases);
+
+/* -------------------------------------------------------------------------- */
 /* "This meter crossed its threshold in this window", decided exactly once. */
 /* -------------------------------------------------------------------------- */
 
@@ -1707,6 +1777,11 @@ const enclava_decision *enclava_answer_decision(const enclava_answer *answer);
 const enclava_history *enclava_answer_history(const enclava_answer *answer);
 
 /**
+ * The leases that are open on a key's budgets, if that was asked, else NULL. They belong to the answer and live as long.
+ */
+const enclava_leases *enclava_answer_leases(const enclava_answer *answer);
+
+/**
  * Where the budgets of a key stood when that was asked.
  *
  * @return ENCLAVA_STATUS_NOT_FOUND if it was not, or could not be told.
@@ -1908,6 +1983,19 @@ enclava_status enclava_gate_history_submit(const enclava_gate *gate,
                                            const enclava_queue *queue,
                                            enclava_done done,
                                            void *data);
+
+/**
+ * Submits enclava_gate_leases(). The answer has the leases or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_leases_submit(const enclava_gate *gate,
+                                          enclava_str key_id,
+                                          const enclava_queue *queue,
+                                          enclava_done done,
+                                          void *data);
 
 /**
  * Submits enclava_gate_refresh(). The answer has the error if there is one.

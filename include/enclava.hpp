@@ -309,6 +309,19 @@ struct Tally {
   }
 };
 
+/** What a process has taken of a key's budgets to hand out by itself. */
+struct Lease {
+  /** By which it is settled if that process is dead. */
+  std::string permit_id;
+  enclava_lease info;
+
+  Lease(const enclava_leases *leases, std::size_t index) : info(enclava_lease_init()) {
+    permit_id = detail::text(
+        [&](char *b, std::size_t c, std::size_t *l) { return enclava_leases_permit_id(leases, index, b, c, l); });
+    static_cast<void>(enclava_leases_read(leases, index, &info));
+  }
+};
+
 /** What a settled call came to. */
 class Settlement {
  public:
@@ -571,6 +584,17 @@ class Gate {
     std::vector<Tally> tallies;
     while (tallies.size() < enclava_history_count(history)) tallies.emplace_back(history, tallies.size());
     return tallies;
+  }
+  /** The leases that are open on the budgets of a key, of whichever process. */
+  Outcome<std::vector<Lease>> leases(std::string_view key_id) const {
+    enclava_leases *leases;
+    enclava_error *error;
+    Status status = enclava_gate_leases(get(), detail::lent(key_id), &leases, &error);
+    if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
+    detail::Handle<enclava_leases, enclava_leases_free> owned(leases);
+    std::vector<Lease> told;
+    while (told.size() < enclava_leases_count(leases)) told.emplace_back(leases, told.size());
+    return told;
   }
   Outcome<Settlement> settle(std::string_view permit_id, Usage usage) const {
     return charged([&](enclava_settlement **s, enclava_error **e) {

@@ -32,6 +32,7 @@ static void nothing_submitted(void) {
     NULLS(enclava_gate_record_submit(NULL, none, zero, none, on, done, NULL));
     NULLS(enclava_gate_usage_submit(NULL, none, on, done, NULL));
     NULLS(enclava_gate_history_submit(NULL, none, 1, on, done, NULL));
+    NULLS(enclava_gate_leases_submit(NULL, none, on, done, NULL));
     NULLS(enclava_gate_refresh_submit(NULL, on, done, NULL));
     NULLS(enclava_gate_flush_submit(NULL, on, done, NULL));
     NULLS(enclava_permit_extend_submit(&permit, zero, on, done, NULL));
@@ -150,6 +151,10 @@ static void nothing_given(void) {
   CHECK(enclava_history_count(NULL) == 0);
   NULLS(enclava_history_read(NULL, 0, NULL));
   NULLS(enclava_history_model(NULL, 0, NULL, 0, NULL));
+  NULLS(enclava_gate_leases(NULL, enclava_text("k"), NULL, NULL));
+  CHECK(enclava_leases_count(NULL) == 0);
+  NULLS(enclava_leases_read(NULL, 0, NULL));
+  NULLS(enclava_leases_permit_id(NULL, 0, NULL, 0, NULL));
 
   NULLS(enclava_alert_read(NULL, NULL));
   NULLS(enclava_alert_id(NULL, NULL, 0, NULL));
@@ -190,6 +195,7 @@ static void nothing_given(void) {
   CHECK(enclava_answer_settlement(NULL) == NULL);
   CHECK(enclava_answer_decision(NULL) == NULL);
   CHECK(enclava_answer_history(NULL) == NULL);
+  CHECK(enclava_answer_leases(NULL) == NULL);
 
   CHECK(enclava_database_backup(none, none, NULL) == ENCLAVA_STATUS_INVALID_VALUE);
   NULLS(enclava_database_doctor(none, NULL, NULL));
@@ -213,6 +219,7 @@ static void nothing_given(void) {
   enclava_gate_free(NULL);
   enclava_health_free(NULL);
   enclava_history_free(NULL);
+  enclava_leases_free(NULL);
   enclava_key_free(NULL);
   enclava_key_page_free(NULL);
   enclava_permit_free(NULL);

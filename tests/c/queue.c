@@ -219,6 +219,12 @@ static void on_history(enclava_answer *answer, void *data) {
   told++;
 }
 
+static void on_leases(enclava_answer *answer, void *data) {
+  CHECK(enclava_answer_leases(answer) != NULL && enclava_leases_count(enclava_answer_leases(answer)) == 0);
+  CHECK(enclava_answer_history(answer) == NULL && data == NULL);
+  told++;
+}
+
 static void on_gone(enclava_answer *answer, void *data) {
   CHECK(enclava_answer_status(answer) == ENCLAVA_STATUS_NOT_FOUND && data == NULL);
   CHECK(enclava_error_status(enclava_answer_error(answer)) == ENCLAVA_STATUS_NOT_FOUND);
@@ -245,6 +251,7 @@ static void keys(void) {
   MADE(enclava_gate_record_submit(shared.gate, id, usage("2", 0), enclava_text(NULL), queue, on_told, NULL));
   MADE(enclava_gate_usage_submit(shared.gate, id, queue, on_usage, NULL));
   MADE(enclava_gate_history_submit(shared.gate, id, 9, queue, on_history, NULL));
+  MADE(enclava_gate_leases_submit(shared.gate, id, queue, on_leases, NULL));
   MADE(enclava_gate_check_submit(shared.gate, &request, queue, on_decided, NULL));
   MADE(enclava_gate_verify_submit(shared.gate, enclava_text("x"), queue, on_verified, NULL));
   MADE(enclava_gate_refresh_submit(shared.gate, queue, on_told, NULL));

@@ -2,6 +2,7 @@
 
 #define _POSIX_C_SOURCE 200809L
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,42 @@ static void history(const desk *desk) {
   CHECK(enclava_gate_history(desk->gate, enclava_text("key_of_nobody"), 30, &history, &error) == ENCLAVA_STATUS_NOT_FOUND);
   CHECK(history == NULL && enclava_error_status(error) == ENCLAVA_STATUS_NOT_FOUND);
   enclava_error_free(error);
+}
+
+/* Another process draws on the budget by a lease and dies: what it held is found, and settled as its permit. */
+static void lease(const desk *held, const char *url) {
+  enclava_options options = enclava_options_init();
+  enclava_leases *leases;
+  enclava_lease lease = enclava_lease_init();
+  enclava_balances balances = enclava_balances_init();
+  enclava_settlement *settlement;
+  desk other = *held;
+  char id[ENCLAVA_PERMIT_ID_TEXT];
+  int status;
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    options.leased = 1;
+    OK(enclava_gate_open(enclava_text(url), &options, &other.gate, NULL));
+    CHECK(admit(&other, "0.01", 5) != NULL);
+    raise(SIGKILL);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  OK(enclava_gate_leases(held->gate, enclava_text(held->id), &leases, NULL));
+  CHECK(enclava_leases_count(leases) == 1);
+  OK(enclava_leases_read(leases, 0, &lease));
+  CHECK(lease.process == (uint32_t)child && lease.opened_at > 0 && lease.holds.cost.pico >= INT64_C(10000000000));
+  OK(enclava_leases_permit_id(leases, 0, id, sizeof id, NULL));
+  CHECK(enclava_leases_read(leases, 1, &lease) == ENCLAVA_STATUS_NOT_FOUND);
+  CHECK(enclava_leases_permit_id(leases, 1, id, sizeof id, NULL) == ENCLAVA_STATUS_NOT_FOUND);
+  enclava_leases_free(leases);
+  OK(enclava_gate_settle(held->gate, enclava_text(id), usage("1", 5), &settlement, NULL));
+  enclava_settlement_free(settlement);
+  OK(enclava_gate_usage(held->gate, enclava_text(held->id), &balances, NULL));
+  CHECK(balances.daily_spend.used.cost.usd == 8 && balances.daily_spend.held.cost.usd == 0);
+  OK(enclava_gate_leases(held->gate, enclava_text(held->id), &leases, NULL));
+  CHECK(enclava_leases_count(leases) == 0);
+  enclava_leases_free(leases);
 }
 
 /* The file is copied and examined while it is in use. */
@@ -82,6 +119,7 @@ int main(void) {
   CHECK(enclava_denial_reason(denial) == ENCLAVA_REASON_DAILY_SPEND_EXCEEDED);
   enclava_denial_free(denial);
   history(&desk);
+  lease(&desk, url);
   care(url, folder);
   desk_close(&desk);
 

@@ -127,6 +127,8 @@ int main() {
   keys(gate, *made);
   off_the_loop(gate, *made);
   CHECK(gate.history(made->key.id(), 30)->empty());
+  CHECK(gate.leases(made->key.id())->empty());
+  CHECK(gate.leases("no key").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
   databases();
   CHECK(gate.delete_key(made->key.id()));
   return 0;

@@ -11,6 +11,7 @@ use crate::guard::{guard, or, wall};
 use crate::handle::{Slot, given};
 use crate::history::enclava_history;
 use crate::key::enclava_key;
+use crate::lease::enclava_leases;
 use crate::permit::enclava_permit;
 use crate::secret::enclava_secret;
 use crate::settlement::enclava_settlement;
@@ -40,6 +41,7 @@ pub(crate) enum Given {
     Decision(enclava_decision),
     Balances(Box<enclava_balances>),
     History(enclava_history),
+    Leases(enclava_leases),
 }
 
 impl enclava_answer {
@@ -197,6 +199,15 @@ pub extern "C" fn enclava_answer_decision(answer: Option<&enclava_answer>) -> Op
 pub extern "C" fn enclava_answer_history(answer: Option<&enclava_answer>) -> Option<&enclava_history> {
     or(None, || match &answer?.given {
         Given::History(history) => Some(history),
+        _ => None,
+    })
+}
+
+/// The leases that are open on a key's budgets, if that was asked, else NULL. They belong to the answer and live as long.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_answer_leases(answer: Option<&enclava_answer>) -> Option<&enclava_leases> {
+    or(None, || match &answer?.given {
+        Given::Leases(leases) => Some(leases),
         _ => None,
     })
 }

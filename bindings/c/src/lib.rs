@@ -49,6 +49,8 @@ mod books;
 
 mod history;
 
+mod lease;
+
 mod alert;
 
 mod event;
@@ -94,6 +96,7 @@ pub use gate::*;
 pub use headers::*;
 pub use history::*;
 pub use key::*;
+pub use lease::*;
 pub use ledger::*;
 pub use manage::*;
 pub use money::*;

@@ -15,6 +15,7 @@ use crate::guard::guard;
 use crate::handle::given;
 use crate::history;
 use crate::key::enclava_key;
+use crate::lease;
 use crate::manage::read_id;
 use crate::money::enclava_usage;
 use crate::permit::enclava_permit;
@@ -355,6 +356,26 @@ pub extern "C" fn enclava_gate_history_submit(
         let place = Place::on(queue, done, data)?;
         let key_id = key_id.keep("key_id")?;
         on_gate(place, gate, move |gate| Ok(Given::History(history::read(gate, key_id.lend(), days)?)))
+    })
+}
+
+/// Submits enclava_gate_leases(). The answer has the leases or the error.
+///
+/// Never blocks. Callable from any threads at once.
+/// @return as enclava_queue_submit().
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_gate_leases_submit(
+    gate: Option<&enclava_gate>,
+    key_id: enclava_str,
+    queue: Option<&enclava_queue>,
+    done: enclava_done,
+    data: *mut c_void,
+) -> enclava_status {
+    guard(|| {
+        let place = Place::on(queue, done, data)?;
+        let key_id = key_id.keep("key_id")?;
+        on_gate(place, gate, move |gate| Ok(Given::Leases(lease::read(gate, key_id.lend())?)))
     })
 }
 
