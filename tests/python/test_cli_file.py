@@ -49,6 +49,32 @@ def test_a_file_next_door_is_the_default(tmp_path: Path) -> None:
         assert len(gate.keys()) == 2
 
 
+def test_the_lease_of_a_dead_process_is_found_and_settled(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/enclava.db"
+    with Gate.open(url) as gate:
+        secret = gate.create_key("k", id="k", daily_spend_limit=10).secret.reveal()
+    dies = "import os, sys; from enclava_keys import Gate; gate = Gate.open(sys.argv[1], leased=True); "
+    dies += "permit = gate.authorize(sys.argv[2], cost='0.01'); os.kill(os.getpid(), 9)"
+    dead = subprocess.run([sys.executable, "-c", dies, url, secret], check=False, timeout=60)  # noqa: S603 - ours
+    assert dead.returncode < 0
+    heading, told = (line.split() for line in program(tmp_path, "leases", "k")[0].splitlines())
+    assert heading == ["PERMIT", "PROCESS", "SINCE", "USD", "TOKENS"]
+    (lease,) = json.loads(program(tmp_path, "--json", "leases", "k")[0])
+    assert [lease["permit_id"], str(lease["process"]), lease["opened_at"]] == told[:3]
+    assert lease["holds"] == {"cost": told[3], "tokens": int(told[4])}
+    assert Decimal(told[3]) >= Decimal("0.01")
+    settle = ["settle", told[0], "--cost", "0.01", "--tokens", "0"]
+    assert program(tmp_path, *settle)[0] == "charged 0.01 USD and 0 tokens\n"
+    assert program(tmp_path, "leases", "k")[0] == "no process holds a lease\n"
+    with Gate.open(url) as gate:
+        daily = gate.usage("k").daily_spend
+        assert daily.used == Decimal("0.01")
+        assert daily.held == 0
+    assert "already settled" in program(tmp_path, *settle, code=4)[1]
+    assert "permit" in program(tmp_path, "settle", "k:1", "--cost", "1", "--tokens", "0", code=2)[1]
+    assert "--tokens" in program(tmp_path, "settle", told[0], "--cost", "1", code=2)[1]
+
+
 def test_what_a_key_used_is_told_by_day_and_model(tmp_path: Path) -> None:
     with Gate.open(f"sqlite:///{tmp_path}/enclava.db") as gate:
         made = gate.create_key("k", id="k")

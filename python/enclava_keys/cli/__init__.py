@@ -16,7 +16,7 @@ from enclava_keys._native import Gate
 from enclava_keys.cli.care import CARES, care
 from enclava_keys.cli.commands import Stop, run
 from enclava_keys.cli.parser import parser
-from enclava_keys.errors import Conflict, EnclavaError, InvalidRecord, InvalidValue, NotFound
+from enclava_keys.errors import AlreadySettled, Conflict, EnclavaError, InvalidRecord, InvalidValue, NotFound
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,6 +36,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (TypeError, 2),
     (NotFound, 3),
     (Conflict, 4),
+    (AlreadySettled, 4),
     (EnclavaError, 5),
 )
 
@@ -73,7 +74,7 @@ def _store(asked: Namespace) -> str:
     scheme = store.partition(":")[0]
     if scheme == "memory":
         raise Stop(_FORGETS, 2)
-    if scheme == "file" and asked.command in ("usage", "record"):
+    if scheme == "file" and asked.command in ("usage", "leases", "settle"):
         message = "with a policy file, budgets live in the memory of each gateway: ask it there"
         raise Stop(message, 2)
     return store

@@ -80,6 +80,16 @@ def _usage(gate: Gate, asked: Namespace) -> None:
     tell(asked, tables.plain(balances), tables.balances(balances))
 
 
+def _leases(gate: Gate, asked: Namespace) -> None:
+    leases = gate.leases(asked.key_id)
+    tell(asked, tables.plain(leases), tables.leases(leases))
+
+
+def _settle(gate: Gate, asked: Namespace) -> None:
+    usage = gate.settle(asked.permit_id, cost=asked.cost, tokens=asked.tokens).usage
+    tell(asked, tables.plain(usage), f"charged {usage.cost:f} USD and {usage.tokens} tokens")
+
+
 def _import(gate: Gate, asked: Namespace) -> None:
     fields = _fields(asked)
     fields |= {"key_hash": asked.key_hash} if asked.key_hash else {"secret": _secret()}
@@ -170,6 +180,8 @@ _COMMANDS: Final[dict[str, Callable[[Gate, Namespace], int | None]]] = {
     "revoke": _revoke,
     "delete": _delete,
     "usage": _usage,
+    "leases": _leases,
+    "settle": _settle,
     "check": _check,
     "import": _import,
 }

@@ -20,7 +20,8 @@ exit codes:
   1  for check: the request would be denied; for doctor: something is wrong
   2  what was asked for is not valid: nothing was done
   3  there is no such key
-  4  the state of things forbids it: a revision that moved on, an edit that would widen, a read-only store
+  4  the state of things forbids it: a revision that moved on, an edit that would widen, a permit that was
+     settled before, a read-only store
   5  the store cannot answer
 """
 
@@ -77,6 +78,10 @@ def parser() -> argparse.ArgumentParser:
     _for_good(commands.add_parser("revoke", help="end a key for good"))
     _for_good(commands.add_parser("delete", help="remove a key and its record"))
     _usage(commands.add_parser("usage", help="tell where the budgets of a key stand, or what it used"))
+    commands.add_parser(
+        "leases", help="tell what processes have leased of the budgets of a key"
+    ).add_argument("key_id")
+    _settle(commands.add_parser("settle", help="charge a call, or the lease of a process that died"))
     _check(commands.add_parser("check", help="tell what a request would be answered, and why"))
     _import(commands.add_parser("import", help="take in a key that was made elsewhere"))
     commands.add_parser("doctor", help="tell whether a SQLite file is sound and its books balance")
@@ -127,6 +132,12 @@ def _usage(usage: argparse.ArgumentParser) -> None:
     usage.add_argument(
         "--days", type=_days, metavar="N", help="what it used on the last N days of use, by model"
     )
+
+
+def _settle(settle: argparse.ArgumentParser) -> None:
+    settle.add_argument("permit_id", help="as `leases` tells it")
+    settle.add_argument("--cost", metavar="USD", help="what it came to", required=True)
+    settle.add_argument("--tokens", type=int, metavar="N", help="what it took", required=True)
 
 
 def _check(check: argparse.ArgumentParser) -> None:

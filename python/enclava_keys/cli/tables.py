@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from enclava_keys._native import Key
-    from enclava_keys.values import Balance, Balances, Health, Tally
+    from enclava_keys.values import Balance, Balances, Health, Lease, Tally
 
-__all__ = ["balances", "health", "key", "keys", "plain", "printable", "tallies"]
+__all__ = ["balances", "health", "key", "keys", "leases", "plain", "printable", "tallies"]
 
 _NONE = "-"
 
@@ -87,6 +87,22 @@ def tallies(tallies: Sequence[Tally]) -> str:
         for tally in tallies
     ]
     return _table(heading, rows) if rows else "nothing was used, or this store keeps no history"
+
+
+def leases(leases: Sequence[Lease]) -> str:
+    """Tell the leases that are open on a key's budgets, in a table."""
+    heading = ("PERMIT", "PROCESS", "SINCE", "USD", "TOKENS")
+    rows = [
+        (
+            lease.permit_id,
+            str(lease.process),
+            plain(lease.opened_at),
+            f"{lease.holds.cost:f}",
+            str(lease.holds.tokens),
+        )
+        for lease in leases
+    ]
+    return _table(heading, rows) if rows else "no process holds a lease"
 
 
 def health(health: Health) -> str:
