@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "a run says how many schedules it tried")]
 
 mod calls;
+mod leases;
 mod records;
 
 use std::sync::Arc;
