@@ -16,14 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use enclava_keys::engine::Sqlite;
 use enclava_keys::{Alert, Error, Gate, KeyId, KeySpec, ManualClock, Request, Usage};
 use rusqlite::Connection;
-use sqlite_worker::{Place, part, play, said, start, url};
+use sqlite_worker::{Place, Running, play, said, start, url, wait_for};
 
 const KEYS: usize = 24;
 
@@ -82,34 +81,6 @@ fn waiting(place: &Place) -> i64 {
 fn well(place: &Place) {
     let health = Sqlite::open(&place.url()).unwrap().doctor().unwrap();
     assert_eq!(health.faults, [""; 0]);
-}
-
-fn wait_for(what: impl Fn() -> bool) {
-    let end = SystemTime::now() + Duration::from_mins(1);
-    while !what() {
-        assert!(SystemTime::now() < end, "nothing happened for a minute");
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// A process that ends with the test at the latest.
-struct Running(Child);
-
-impl Running {
-    fn start(part: &str, words: &[&str]) -> Self {
-        Self(self::part(part, words).stdout(Stdio::null()).spawn().unwrap())
-    }
-
-    fn kill(&mut self) {
-        let _ = self.0.kill();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 fn note(path: &Path, line: &str) {

@@ -13,21 +13,21 @@
     reason = "a test that panics fails, as it should"
 )]
 
+#[path = "sqlite_crash/making.rs"]
+mod making;
 mod sqlite_worker;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::process::Child;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use enclava_keys::budget::{Amount, PermitId};
 use enclava_keys::engine::Sqlite;
 use enclava_keys::gate::NewKey;
 use enclava_keys::{Error, Gate, KeyId, KeySpec, Money, Request, Usage};
-use rusqlite::Connection;
-use sqlite_worker::{Place, part, play, url};
+use sqlite_worker::{Place, Running, play, url, wait_for};
 
 const THREADS: usize = 4;
 const LIMIT: &str = "2.00";
@@ -35,7 +35,7 @@ const ESTIMATE: &str = "0.01";
 
 #[test]
 fn worker() {
-    play(&[("traffic", traffic), ("leased", leased), ("back_up", back_up), ("make", make)]);
+    play(&[("traffic", traffic), ("leased", leased), ("back_up", back_up), ("make", making::make)]);
 }
 
 fn kills() -> u64 {
@@ -190,34 +190,6 @@ fn random(bound: u64) -> u64 {
     let mut bytes = [0; 8];
     std::io::Read::read_exact(&mut File::open("/dev/urandom").unwrap(), &mut bytes).unwrap();
     u64::from_le_bytes(bytes) % bound
-}
-
-fn wait_for(what: impl Fn() -> bool) {
-    let end = SystemTime::now() + Duration::from_mins(1);
-    while !what() {
-        assert!(SystemTime::now() < end, "nothing happened for a minute");
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// A process that ends with the test at the latest.
-struct Running(Child);
-
-impl Running {
-    fn start(part: &str, words: &[&str]) -> Self {
-        Self(self::part(part, words).stdout(std::process::Stdio::null()).spawn().unwrap())
-    }
-
-    fn kill(&mut self) {
-        let _ = self.0.kill();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 fn start_traffic(place: &Place, log: &Path, made: &NewKey, from: u64) -> Running {
@@ -462,62 +434,4 @@ fn what_was_acknowledged_outlives_a_power_cut() {
     println!(
         "{made_cuts} power cuts, {lost} of which took something with them; nothing acknowledged was lost"
     );
-}
-
-#[test]
-fn a_migration_is_done_whole_or_not_at_all() {
-    let kills = kills() / 2;
-    let old = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sqlite_v1.sql")).unwrap();
-    let mut done = 0;
-    for _ in 0..kills {
-        let place = Place::new();
-        let path = place.file("enclava.db");
-        Connection::open(&path).unwrap().execute_batch(&old).unwrap();
-        let mut child = start_making(&place);
-        std::thread::sleep(Duration::from_micros(random(30_000)));
-        child.kill();
-        let version = |connection: Connection| {
-            connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
-        };
-        done += u32::from(version(Connection::open(&path).unwrap()) > 1);
-        let health = Sqlite::open(&place.url()).unwrap().doctor().unwrap();
-        // Its mode is not what a test makes it.
-        let faults: Vec<_> = health.faults.iter().filter(|fault| !fault.contains("others may use")).collect();
-        assert!(faults.is_empty(), "{faults:?}");
-        assert_eq!((health.keys, health.live), (1, 2));
-        assert_eq!(version(Connection::open(&path).unwrap()), health.schema);
-    }
-    println!("{kills} kills while a database was brought up to date; {done} were");
-}
-
-// Makes a database, or brings it up to date.
-fn make(words: &[&str]) -> String {
-    File::create(words[1]).unwrap();
-    Gate::open(words[0]).unwrap();
-    "made".to_owned()
-}
-
-fn start_making(place: &Place) -> Running {
-    let begun = place.file("begun");
-    let words = [&place.url(), begun.to_str().unwrap()];
-    let child = Running::start("make", &words);
-    wait_for(|| begun.exists());
-    child
-}
-
-#[test]
-fn a_database_is_there_whole_or_not_at_all() {
-    let kills = kills() / 2;
-    let mut found = 0;
-    for _ in 0..kills {
-        let place = Place::new();
-        let mut child = start_making(&place);
-        std::thread::sleep(Duration::from_micros(random(40_000)));
-        child.kill();
-        found += u64::from(place.file("enclava.db").exists());
-        let gate = place.open();
-        let made = gate.create_key(&spec()).unwrap();
-        assert!(gate.authorize(&Request::new(made.secret.reveal())).is_ok());
-    }
-    println!("{kills} kills while a database was made; {found} were there");
 }

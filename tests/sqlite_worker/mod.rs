@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use enclava_keys::Gate;
 use tempfile::TempDir;
@@ -68,4 +69,33 @@ pub(crate) fn play(parts: &[Part]) {
     let (_, play) = parts.iter().find(|(part, _)| *part == wanted).unwrap();
     // The harness writes on the same line.
     println!("\nsaid: {}", play(&words));
+}
+
+/// Waits for something to happen, for a minute at most.
+pub(crate) fn wait_for(what: impl Fn() -> bool) {
+    let end = SystemTime::now() + Duration::from_mins(1);
+    while !what() {
+        assert!(SystemTime::now() < end, "nothing happened for a minute");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// A process that ends with the test at the latest.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    pub(crate) fn start(part: &str, words: &[&str]) -> Self {
+        Self(self::part(part, words).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
