@@ -97,14 +97,15 @@ pub(super) struct Extent {
 pub(super) fn extent(text: &str) -> Extent {
     let mut extent = Extent::default();
     let mut depth = 0_u64;
-    let mut bytes = text.bytes().peekable();
-    while let Some(byte) = bytes.next() {
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
         match byte {
             b'"' => {
-                let length = string_length(&mut bytes);
+                let (length, after) = string_length(after);
                 extent.all = extent.all.saturating_add(length).saturating_add(2);
-                while bytes.next_if(u8::is_ascii_whitespace).is_some() {}
-                if bytes.peek() != Some(&b':') {
+                rest = after.trim_ascii_start();
+                if rest.first() != Some(&b':') {
                     extent.strings = extent.strings.saturating_add(length);
                 }
             }
@@ -123,26 +124,43 @@ pub(super) fn extent(text: &str) -> Extent {
     extent
 }
 
-// The bytes of a string whose opening quote was taken, up to and with its closing quote.
-fn string_length(bytes: &mut impl Iterator<Item = u8>) -> u64 {
-    let mut length = 0_u64;
-    while let Some(byte) = bytes.next() {
-        let decoded = match byte {
-            b'"' => break,
-            b'\\' if bytes.next() == Some(b'u') => {
-                let digits = [bytes.next(), bytes.next(), bytes.next(), bytes.next()];
-                match digits {
-                    [Some(b'0'), Some(b'0'), Some(b'0'..=b'7'), _] => 1,
-                    [Some(b'0'), Some(b'0'..=b'7'), ..] => 2,
+// The bytes of a string whose opening quote was taken, and what comes after its closing quote.
+fn string_length(text: &[u8]) -> (u64, &[u8]) {
+    let (mut length, mut rest) = (0_u64, text);
+    // Prompts are long, and mostly plain text.
+    while let Some((plain, mark, after)) = split_at_mark(rest) {
+        length = length.saturating_add(plain);
+        rest = match (mark, after) {
+            (b'"', after) => return (length, after),
+            (_, [b'u', a, b, c, _, after @ ..]) => {
+                let decoded = match (a, b, c) {
+                    (b'0', b'0', b'0'..=b'7') => 1,
+                    (b'0', b'0'..=b'7', _) => 2,
                     // Half of a surrogate pair is two bytes of four, but three if the other half is missing.
                     _ => 3,
-                }
+                };
+                length = length.saturating_add(decoded);
+                after
             }
-            _ => 1,
+            (_, [_, after @ ..]) => {
+                length = length.saturating_add(1);
+                after
+            }
+            (_, []) => &[],
         };
-        length = length.saturating_add(decoded);
     }
-    length
+    (length.saturating_add(count_of(rest)), &[])
+}
+
+// How many bytes come before the next quote or backslash, which it is, and what comes after it.
+fn split_at_mark(text: &[u8]) -> Option<(u64, u8, &[u8])> {
+    let (plain, rest) = text.split_at_checked(memchr::memchr2(b'"', b'\\', text)?)?;
+    let (&mark, after) = rest.split_first()?;
+    Some((count_of(plain), mark, after))
+}
+
+fn count_of(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 struct ObjectVisitor<'n, const N: usize> {

@@ -142,9 +142,10 @@ impl Rates {
     /// tokens: at the list price or below, or with `any_tier` at any.
     pub(super) fn dearest(&self, kinds: &[TokenKind], input: u64, any_tier: bool) -> u64 {
         let tiers = if any_tier { TIERS.as_slice() } else { CHEAP_TIERS.as_slice() };
-        // A price can only change at a threshold.
+        // A price can only change at a threshold, and few models have any.
         let lengths = || {
-            let reached = self.0.iter().map(|rate| u64::from(rate.above)).filter(|above| *above < input);
+            let thresholds = self.0.iter().map(|rate| u64::from(rate.above));
+            let reached = thresholds.filter(|above| (1..input).contains(above));
             reached.map(|above| above.saturating_add(1)).chain([0])
         };
         let mut dearest = 0;
