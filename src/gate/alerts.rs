@@ -101,12 +101,7 @@ impl AlertDesk {
     /// At most `most` alerts that nobody took yet, oldest first; then those that the ledger has and nobody else.
     pub(super) fn take(&self, most: usize) -> Vec<Alert> {
         let shared = Arc::clone(&self.here().shared);
-        let mut taken = shared.take(most);
-        if let Some(more) = most.checked_sub(taken.len()).filter(|more| *more > 0) {
-            taken.extend(self.outbox.ask(more));
-        }
-        self.outbox.told(taken.iter().map(|alert| alert.id.clone()));
-        taken
+        shared.take(most)
     }
 
     /// Alerts that were pushed out of a full queue.

@@ -16,13 +16,14 @@ pub(super) struct Outbox {
     ledger: Arc<dyn Ledger>,
     // Knows the names of keys. Whoever asks sees to it that the gate is there meanwhile.
     core: Weak<Core>,
-    // Told, and not yet forgotten by the ledger.
-    told: Mutex<Queue<AlertId>>,
 }
+
+/// Alerts that were told and are not yet forgotten by the ledger. Each process has its own: a fork may leave it locked.
+pub(super) type Told = Mutex<Queue<AlertId>>;
 
 impl Outbox {
     pub(super) fn new(ledger: Arc<dyn Ledger>, core: Weak<Core>) -> Self {
-        Self { ledger, core, told: Mutex::default() }
+        Self { ledger, core }
     }
 
     /// For how long an alert is left to whoever has it; `None` if the ledger keeps none.
@@ -31,12 +32,12 @@ impl Outbox {
     }
 
     /// At most `most` alerts that the ledger keeps and nobody has.
-    pub(super) fn ask(&self, most: usize) -> Vec<Alert> {
+    pub(super) fn ask(&self, told: &Told, most: usize) -> Vec<Alert> {
         if self.claim().is_none() {
             return Vec::new();
         }
         // What could not be said before is said first: it would come again.
-        self.told(std::iter::empty());
+        self.told(told, std::iter::empty());
         let notices = self.ledger.untold(most.min(Queue::<Alert>::MOST));
         // Nobody there: the gate is gone.
         let Some(core) = self.core.upgrade() else { return Vec::new() };
@@ -50,24 +51,24 @@ impl Outbox {
     }
 
     /// Has the ledger forget alerts that were told. What it cannot forget now is tried again with the next ones.
-    pub(super) fn told(&self, alerts: impl Iterator<Item = AlertId>) {
+    pub(super) fn told(&self, told: &Told, alerts: impl Iterator<Item = AlertId>) {
         if self.claim().is_none() {
             return;
         }
-        let told = {
-            let mut waiting = self.told.lock();
+        let known = {
+            let mut waiting = told.lock();
             for alert in alerts {
                 waiting.push(alert);
             }
             waiting.take(usize::MAX)
         };
-        if told.is_empty() {
+        if known.is_empty() {
             return;
         }
-        if let Err(error) = self.ledger.told(&told) {
+        if let Err(error) = self.ledger.told(&known) {
             {
-                let mut waiting = self.told.lock();
-                for alert in told {
+                let mut waiting = told.lock();
+                for alert in known {
                     waiting.push(alert);
                 }
             }

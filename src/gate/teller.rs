@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Alert;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Told};
 use super::queue::Queue;
 use crate::sync::{Condvar, Mutex, MutexGuard, ThreadMark, this_thread};
 
@@ -14,10 +14,13 @@ pub(super) type Callback = dyn Fn(&Alert) -> bool + Send + Sync;
 
 /// How many alerts the ledger is asked for at once: they wait for the callback one by one.
 const MOST_ASKED: usize = 64;
+/// And how often at most, whatever the refresh interval is.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the desk and its thread have in common.
 pub(super) struct Shared {
     outbox: Arc<Outbox>,
+    told: Told,
     // How long an alert may wait here, and how often the ledger is asked, where the ledger keeps what was not told.
     patience: Option<Duration>,
     interval: Option<Duration>,
@@ -78,9 +81,10 @@ impl Shared {
         let state = State { ask: claim.is_some(), ..State::default() };
         Self {
             outbox,
+            told: Told::default(),
             // The other half of the claim is for the callback.
             patience: claim.and_then(|claim| claim.checked_div(2)),
-            interval: claim.map(|_| interval),
+            interval: claim.map(|_| interval.max(SHORTEST_INTERVAL)),
             state: Mutex::new(state),
             work: Condvar::default(),
             idle: Condvar::default(),
@@ -111,7 +115,17 @@ impl Shared {
         }
     }
 
+    /// At most `most` alerts that nobody took yet, oldest first; then those that the ledger has and nobody else.
     pub(super) fn take(&self, most: usize) -> Vec<Alert> {
+        let mut taken = self.take_polled(most);
+        if let Some(more) = most.checked_sub(taken.len()).filter(|more| *more > 0) {
+            taken.extend(self.outbox.ask(&self.told, more));
+        }
+        self.outbox.told(&self.told, taken.iter().map(|alert| alert.id.clone()));
+        taken
+    }
+
+    fn take_polled(&self, most: usize) -> Vec<Alert> {
         let mut state = self.state.lock();
         state.polled.skip_while(|waiting| self.is_stale(waiting));
         state.polled.take(most).into_iter().map(|waiting| waiting.alert).collect()
@@ -126,7 +140,10 @@ impl Shared {
         let mut state = self.state.lock();
         state.ask = true;
         self.work.notify_one();
+        // The callback would wait for itself.
+        let own = state.runs_on == Some(this_thread());
         while state.callback.is_some()
+            && !own
             && (state.doing != Doing::Nothing || state.ask || !state.waiting.is_empty())
         {
             state = self.idle.wait(state);
@@ -162,7 +179,7 @@ impl Shared {
                     guarded(&|| {
                         let heard = callback.as_ref().is_some_and(|callback| callback(&alert));
                         if heard {
-                            self.outbox.told(std::iter::once(alert.id.clone()));
+                            self.outbox.told(&self.told, std::iter::once(alert.id.clone()));
                         }
                         heard
                     });
@@ -180,7 +197,7 @@ impl Shared {
 
     // Whether there may be more.
     fn ask(&self) -> bool {
-        let alerts = self.outbox.ask(MOST_ASKED);
+        let alerts = self.outbox.ask(&self.told, MOST_ASKED);
         let full = alerts.len() >= MOST_ASKED;
         self.push_all(alerts.into_iter(), true);
         full
