@@ -23,7 +23,8 @@ pub(crate) trait Forks: Send + Sync + Debug {
 /// then [`after_fork_in_parent`] in the parent and [`after_fork`] in the child.
 ///
 /// Calls of other threads wait meanwhile. A gate whose database was open across a fork without this answers
-/// `ledger_unavailable` in the child.
+/// `ledger_unavailable` in the child; but one with leases that nobody told of the fork does not notice it, and hands out its
+/// parent's a second time.
 pub fn before_fork() {
     for open in open() {
         open.before_fork();

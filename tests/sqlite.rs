@@ -231,6 +231,16 @@ fn another_users_file_is_refused() {
     );
 }
 
+#[test]
+fn a_database_that_is_looked_after_is_not_made() {
+    let place = Place::new();
+    let error = Sqlite::existing(&place.url()).unwrap_err().to_string();
+    assert!(error.contains("enclava.db: there is no such file"), "{error}");
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0);
+    drop(place.open());
+    assert!(Sqlite::existing(&place.url()).is_ok());
+}
+
 // Opens the database and asks for a call; answers what was wrong.
 fn open(words: &[&str]) -> String {
     match Gate::open(words[0]) {

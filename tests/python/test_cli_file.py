@@ -49,6 +49,13 @@ def test_a_file_next_door_is_the_default(tmp_path: Path) -> None:
         assert len(gate.keys()) == 2
 
 
+@pytest.mark.parametrize("care", [["doctor"], ["backup", "copy.db"]])
+def test_a_file_that_is_not_there_is_not_looked_after(tmp_path: Path, care: list[str]) -> None:
+    _, err = program(tmp_path, "--store", f"sqlite:///{tmp_path}/typo.db", *care, code=5)
+    assert "typo.db: there is no such file" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_lease_of_a_dead_process_is_found_and_settled(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/enclava.db"
     with Gate.open(url) as gate:

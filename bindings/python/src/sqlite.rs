@@ -19,14 +19,14 @@ pub(crate) struct Sqlite {
 
 #[pymethods]
 impl Sqlite {
-    /// Open the file at `url`, as `Gate.open` reads it, and make it if there is none.
+    /// Open the file at `url`, as `Gate.open` reads it. It must be there: a gate makes one, this does not.
     ///
-    /// Raises `InvalidValue` for another URL, `LedgerError` if the file cannot be used.
+    /// Raises `InvalidValue` for another URL, `LedgerError` if the file is not there or cannot be used.
     #[new]
     #[pyo3(signature = (url, /))]
     fn new(py: Python<'_>, url: &Bound<'_, PyAny>) -> PyResult<Self> {
         let url = text("url", url)?;
-        let core = py.detach(|| CoreSqlite::open(url)).map_err(|error| raised(py, error.into()))?;
+        let core = py.detach(|| CoreSqlite::existing(url)).map_err(|error| raised(py, error.into()))?;
         Ok(Self { core, url: url.to_owned() })
     }
 

@@ -136,8 +136,13 @@ def _usage(usage: argparse.ArgumentParser) -> None:
 
 def _settle(settle: argparse.ArgumentParser) -> None:
     settle.add_argument("permit_id", help="as `leases` tells it")
-    settle.add_argument("--cost", metavar="USD", help="what it came to", required=True)
-    settle.add_argument("--tokens", type=int, metavar="N", help="what it took", required=True)
+    settle.add_argument(
+        "--cost",
+        metavar="USD",
+        required=True,
+        help="what it came to; of a lease, beyond what its process had reported",
+    )
+    settle.add_argument("--tokens", type=int, metavar="N", help="the same in tokens", required=True)
 
 
 def _check(check: argparse.ArgumentParser) -> None:

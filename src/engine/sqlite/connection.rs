@@ -65,8 +65,8 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 struct Counted;
 
 impl Database {
-    /// Opens the database, and makes it if there is none.
-    pub(super) fn open(options: &Options) -> Result<Arc<Self>, OpenError> {
+    /// Opens the database; if there is none, makes it where it `may_make` one.
+    pub(super) fn open(options: &Options, may_make: bool) -> Result<Arc<Self>, OpenError> {
         let absolute = |fault: &Fault| fault.open_error(&options.path);
         // A process that moves to another directory, as daemons do, must still find the same file.
         let path = file::resolve(&options.path).map_err(|fault| absolute(&fault))?;
@@ -84,6 +84,10 @@ impl Database {
             ))));
         }
         if !file::exists(&database.path).map_err(told)? {
+            if !may_make {
+                let path = database.path.display();
+                return Err(told(Fault::told(format!("{path}: there is no such file"))));
+            }
             let _counted = Counted::new(&database.path).map_err(told)?;
             file::make(&database.path, |new| schema::create(&connect(new)?)).map_err(told)?;
         }
@@ -349,7 +353,7 @@ mod tests {
         let directory = tempfile::TempDir::new().unwrap();
         for (durability, level) in [(Durability::Full, 2), (Durability::Normal, 1)] {
             let path = directory.path().join("enclava.db");
-            let database = Database::open(&Options { path, durability }).unwrap();
+            let database = Database::open(&Options { path, durability }, true).unwrap();
             let told = database.write(|connection| {
                 Ok(connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i32>(0))?)
             });

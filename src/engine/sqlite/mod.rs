@@ -65,7 +65,15 @@ impl Sqlite {
     /// [`OpenError::Url`], or [`OpenError::Failed`] if the file cannot be used: its directory is missing, read-only or on a
     /// network file system, it belongs to another user, is damaged, is not Enclava's, or was made by a newer release.
     pub fn open(url: &str) -> Result<Self, OpenError> {
-        Database::open(&Options::parse(url)?).map(Self)
+        Database::open(&Options::parse(url)?, true).map(Self)
+    }
+
+    /// Opens the database that is there already: to look after it, where a new one would only hide that its name is wrong.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`], and [`OpenError::Failed`] if there is no such file.
+    pub fn existing(url: &str) -> Result<Self, OpenError> {
+        Database::open(&Options::parse(url)?, false).map(Self)
     }
 
     /// Reads the whole database, counts everything again, and tells what does not fit. Calls go on meanwhile.
