@@ -313,7 +313,7 @@ fn leases_of_the_killed_stay_charged_and_no_cap_is_passed() {
         }
         let gate = place.open();
         for lease in gate.leases(id).unwrap() {
-            gate.settle(&PermitId { key: id.clone(), hold: lease.id }, lease.holds).unwrap();
+            gate.settle(&lease.permit_id, lease.holds).unwrap();
             found += 1;
         }
         // Near the cap calls were held by the database itself: those that nobody settled lapse.

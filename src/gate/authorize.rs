@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
 
 const LONGEST_REQUEST_ID: usize = 256;
+/// So many calls in flight and leases are looked through for leases.
+const MOST_LISTED: usize = 65_536;
 // What a recorded usage is known by beside its name: never that of a request, so none is taken for another.
 const RECORDED: u128 = 1;
 
@@ -142,17 +144,17 @@ impl Gate {
         Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
     }
 
-    /// The leases that are open on the budgets of a key, of whichever process ([`Builder::leased`]). One whose process is dead
-    /// stays held until it is settled as the permit of its [`id`](Lease::id), with what the process used and had not
-    /// reported. A process that is alive notices that its lease was settled, takes another, and charges what it used itself.
+    /// The leases that are open on the budgets of a key, of whichever process ([`Builder::leased`]); with more than 65 536 calls
+    /// in flight, perhaps not all of them. One whose process is dead stays held until it is settled by its
+    /// [`permit_id`](Lease::permit_id), with what the process used and had not reported. A process that is alive notices that its lease was settled, takes another, and charges what it used itself.
     ///
     /// # Errors
     /// [`Error::Ledger`].
     pub fn leases(&self, id: &KeyId) -> Result<Vec<Lease>, Error> {
         let owner = Owner::new(id.clone());
         // A lease never lapses, so the end of time finds every one.
-        let live = self.core.books.ledger().due(&owner, Timestamp::MAX, usize::MAX)?;
-        Ok(live.iter().filter_map(Lease::of).collect())
+        let live = self.core.books.ledger().due(&owner, Timestamp::MAX, MOST_LISTED)?;
+        Ok(live.iter().filter_map(|hold| Lease::of(id, hold)).collect())
     }
 
     /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and alerts wait for

@@ -106,8 +106,8 @@ impl Builder {
     /// Takes slices of the budgets and hands them out in this process, so that most calls do not ask the ledger: for a
     /// ledger that processes share. No limit is passed for it. What differs is said at
     /// [`LeasedLedger`](crate::ledger::LeasedLedger): permits are settled in the process that was asked for them, alerts come
-    /// up to a second later, and what a killed process had leased stays held until somebody settles it
-    /// ([`Gate::leases`](super::Gate::leases)).
+    /// a second or more later, calls in flight are bounded for each process, and what a killed process had leased stays held until
+    /// somebody settles it ([`Gate::leases`](super::Gate::leases)).
     pub fn leased(self, leased: bool) -> Self {
         Self { leased, ..self }
     }

@@ -116,7 +116,7 @@ impl World {
         let account = Account { owner: &self.owner, limits: &limits, calendar: &self.calendar };
         for mut hold in self.engine.due(&self.owner, Timestamp::MAX, usize::MAX).unwrap() {
             let is_ours = |call: &Call| call.hold.id == hold.id;
-            if Lease::of(&hold).is_some() {
+            if Lease::is(&hold) {
                 let is_empty = hold.standing.usage == Usage::ZERO;
                 // The last that it was told was a wish that had been refused, and came again when nobody waited for it any
                 // more: nobody draws on that.

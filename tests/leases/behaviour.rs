@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use enclava_keys::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, PermitId, Row, Step};
+use enclava_keys::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
 use enclava_keys::gate::NewKey;
-use enclava_keys::ledger::{Ledger, LedgerError, MemoryLedger};
+use enclava_keys::ledger::{LeasedLedger, Ledger, LedgerError, MemoryLedger};
 use enclava_keys::store::MemoryStore;
-use enclava_keys::{Gate, KeyEdit, KeySpec, Money, Reason, Request, Timestamp, Usage};
+use enclava_keys::{Gate, KeyEdit, KeySpec, ManualClock, Money, Reason, Request, Timestamp, Usage};
 
 /// A shared ledger that counts what it is asked.
 #[derive(Debug, Default)]
@@ -54,15 +54,19 @@ struct Place {
     made: NewKey,
 }
 
+// Nobody reports unasked, and no day ends.
 fn place(spec: &KeySpec) -> Place {
     let (ledger, store) = (Arc::new(Counted::default()), Arc::new(MemoryStore::new()));
-    let open = |leased| {
-        let builder = Gate::builder().ledger(Arc::<Counted>::clone(&ledger)).leased(leased);
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+    let open = |ledger: Arc<dyn Ledger>| {
+        let builder = Gate::builder().ledger(ledger).clock(Arc::<ManualClock>::clone(&clock));
         builder.store(Arc::<MemoryStore>::clone(&store)).open("memory:").unwrap()
     };
-    let strict = open(false);
+    let leased =
+        || open(Arc::new(LeasedLedger::tended_by_hand(Arc::<Counted>::clone(&ledger), clock.clone())));
+    let strict = open(Arc::<Counted>::clone(&ledger));
     let made = strict.create_key(spec).unwrap();
-    Place { one: open(true), other: open(true), strict, made, ledger }
+    Place { one: leased(), other: leased(), strict, made, ledger }
 }
 
 impl Place {
@@ -203,7 +207,7 @@ fn a_lease_whose_process_died_stays_held_until_it_is_settled() {
     std::mem::forget(place.one);
     let [lease] = &place.strict.leases(id).unwrap()[..] else { panic!("one lease") };
     assert_eq!(lease.process, std::process::id());
-    let permit = PermitId { key: id.clone(), hold: lease.id };
+    let permit = lease.permit_id.clone();
     place.other.settle(&permit, Usage::new(usd("1"), 1)).unwrap();
     let today = place.strict.usage(id).unwrap().daily_spend;
     assert_eq!((today.used.to_string(), today.held.to_string()), ("$1.00".into(), "$0.00".into()));
@@ -217,7 +221,7 @@ fn a_process_whose_lease_was_taken_from_it_charges_what_it_used_itself() {
     let mut permit = place.one.authorize(&place.request("0.25")).unwrap();
     let id = place.made.key.id();
     for lease in place.strict.leases(id).unwrap() {
-        place.strict.settle(&PermitId { key: id.clone(), hold: lease.id }, Usage::ZERO).unwrap();
+        place.strict.settle(&lease.permit_id, Usage::ZERO).unwrap();
     }
     assert_eq!(place.standing(&place.strict), ("$0.00".into(), "$0.00".into()));
     place.one.flush().unwrap();

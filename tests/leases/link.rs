@@ -128,7 +128,7 @@ impl Ledger for Link {
         }
         let (doubled, unanswered) = (state.faults.doubled, state.faults.unanswered);
         // What is said of a lease. What is said of a call is the shared ledger's to make safe, with leases and without.
-        if Lease::of(step.hold).is_some() && state.random.happens(doubled) {
+        if Lease::is(step.hold) && state.random.happens(doubled) {
             state.counts.doubled += 1;
             state.late.push(Copied::of(step));
         }

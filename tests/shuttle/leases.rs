@@ -97,6 +97,22 @@ fn processes_with_leases_never_pass_the_limit_together() {
 }
 
 #[test]
+fn a_flush_in_the_middle_of_a_round_leaves_nothing_untold() {
+    explore(|| {
+        let engine = Arc::new(MemoryLedger::new());
+        let process = Process::on(&engine);
+        process.call(1, 1, 1);
+        let asks = engine.clone();
+        let flush = of(&process, move |process| {
+            process.ledger.flush().unwrap();
+            let Row { used, held, .. } = row(&*asks);
+            assert_eq!((used, held), (1, 0));
+        });
+        at_once(vec![of(&process, |process| process.ledger.tend().unwrap()), flush]);
+    });
+}
+
+#[test]
 fn a_process_that_ends_reports_what_its_last_calls_used() {
     explore(|| {
         let engine = Arc::new(MemoryLedger::new());

@@ -4,7 +4,6 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
 use enclava_keys::Gate;
-use enclava_keys::budget::PermitId;
 use enclava_keys::ledger::Lease;
 
 use crate::error::enclava_error;
@@ -23,7 +22,7 @@ use crate::time::enclava_time;
 ///
 /// Immutable: any threads may read it at once.
 #[derive(Debug)]
-pub struct enclava_leases(Vec<(PermitId, Lease)>);
+pub struct enclava_leases(Vec<Lease>);
 
 /// One lease. Make an empty one with enclava_lease_init().
 #[repr(C)]
@@ -50,7 +49,7 @@ unsafe impl Growable for enclava_lease {
 /// with enclava_leases_free().
 ///
 /// May block for a ledger that does I/O. Callable from any threads at once.
-/// @return ENCLAVA_STATUS_LEDGER.
+/// @return ENCLAVA_STATUS_INVALID_VALUE for what is no id of a key; ENCLAVA_STATUS_LEDGER.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_gate_leases(
     gate: Option<&enclava_gate>,
@@ -67,8 +66,7 @@ pub extern "C" fn enclava_gate_leases(
 
 pub(crate) fn read(gate: &Gate, key_id: enclava_str) -> Result<enclava_leases, Fault> {
     let key = read_id(key_id.text("key_id")?, "key_id")?;
-    let leases = gate.leases(&key)?.into_iter();
-    Ok(enclava_leases(leases.map(|lease| (PermitId { key: key.clone(), hold: lease.id }, lease)).collect()))
+    Ok(enclava_leases(gate.leases(&key)?))
 }
 
 /// How many leases there are. 0 for NULL.
@@ -87,7 +85,7 @@ pub extern "C" fn enclava_leases_read(
     lease: *mut enclava_lease,
 ) -> enclava_status {
     guard(|| {
-        let (_, told) = at(leases, index)?;
+        let told = at(leases, index)?;
         let told = enclava_lease {
             size: 0,
             process: told.process,
@@ -109,10 +107,7 @@ pub extern "C" fn enclava_leases_permit_id(
     capacity: usize,
     len: Option<&mut MaybeUninit<usize>>,
 ) -> enclava_status {
-    guard(|| {
-        let (id, _) = at(leases, index)?;
-        Buffer::new(buffer, capacity, len).write(&id.to_string())
-    })
+    guard(|| Buffer::new(buffer, capacity, len).write(&at(leases, index)?.permit_id.to_string()))
 }
 
 /// Frees leases that were told. NULL is nothing to free.
@@ -121,6 +116,6 @@ pub extern "C" fn enclava_leases_free(leases: Option<Box<enclava_leases>>) {
     or((), || drop(leases));
 }
 
-fn at(leases: Option<&enclava_leases>, index: usize) -> Result<&(PermitId, Lease), Fault> {
+fn at(leases: Option<&enclava_leases>, index: usize) -> Result<&Lease, Fault> {
     given(leases, "leases")?.0.get(index).ok_or(Fault::NotFound("lease at this index"))
 }

@@ -243,7 +243,7 @@ impl Gate {
     fn leases<'py>(&self, py: Python<'py>, key_id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let id = key_named(key_id)?;
         let leases = self.run(py, self.open_core()?, |core| core.leases(&id));
-        values::leases(py, &id, &leases.map_err(|error| raised(py, error))?)
+        values::leases(py, &leases.map_err(|error| raised(py, error))?)
     }
 }
 

@@ -39,8 +39,9 @@ impl Gate {
     ///
     /// `leased=True` takes slices of the budgets and hands them out in this process, so that most calls do not ask the
     /// ledger: for a ledger that processes share. No limit is passed for it. Permits and request ids then work in the
-    /// process that was asked for them, alerts come up to a second later, and what a killed process had leased stays
-    /// held until somebody settles it (`leases`).
+    /// process that was asked for them, alerts come a second or more later, calls in flight are bounded for each process,
+    /// coroutines go by way of a thread, and what a killed process had leased stays held until somebody settles it
+    /// (`leases`).
     ///
     /// `on_unavailable`: `"deny"` (the default), or `"admit"` to let calls of known keys through while the
     /// ledger cannot answer; their permits say so (`is_degraded`). `hold_seconds` (600) is how long a hold

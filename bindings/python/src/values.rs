@@ -1,10 +1,9 @@
 //! Values that are told rarely, as the dataclasses of the package.
 
-use enclava_keys::budget::PermitId;
 use enclava_keys::engine::Health;
 use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Event, Stats};
 use enclava_keys::ledger::{Lease, Tally};
-use enclava_keys::{Alert, Denial as CoreDenial, KeyId};
+use enclava_keys::{Alert, Denial as CoreDenial};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
@@ -115,14 +114,13 @@ pub(crate) fn tallies<'py>(py: Python<'py>, tallies: &[Tally]) -> PyResult<Bound
     PyList::new(py, told.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Leases on the budgets of `key`, as a ledger told them.
-pub(crate) fn leases<'py>(py: Python<'py>, key: &KeyId, leases: &[Lease]) -> PyResult<Bound<'py, PyList>> {
+/// Leases on the budgets of one key, as a ledger told them.
+pub(crate) fn leases<'py>(py: Python<'py>, leases: &[Lease]) -> PyResult<Bound<'py, PyList>> {
     static LEASE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = LEASE.import(py, MODULE, "Lease")?;
     let told = leases.iter().map(|lease| {
-        let permit = PermitId { key: key.clone(), hold: lease.id };
         let opened_at = times::datetime(py, lease.opened_at)?;
-        class.call1((permit.to_string(), lease.process, opened_at, Usage(lease.holds)))
+        class.call1((lease.permit_id.to_string(), lease.process, opened_at, Usage(lease.holds)))
     });
     PyList::new(py, told.collect::<PyResult<Vec<_>>>()?)
 }

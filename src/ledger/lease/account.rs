@@ -1,13 +1,13 @@
 //! One owner in this process: its leases, and the calls that draw on them. Whatever is answered here is answered without
 //! asking anybody.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::LedgerError;
 use super::super::memory::holds::Holds;
 use super::super::shards::Kept;
 use super::day::{Charge, Day, Models};
+use super::elsewhere::Elsewhere;
 use super::line::Line;
 use super::slice::Slice;
 use super::units::{Ask, Units, is_overrun};
@@ -16,8 +16,6 @@ use crate::id::KeyId;
 use crate::sync::Mutex;
 use crate::time::Timestamp;
 
-/// The request ids of calls that the shared ledger keeps itself, which are remembered here so that it is asked for them.
-const NAMES: usize = 256;
 /// With so many names of models, those of days gone by are forgotten when nobody needs them.
 const MANY_MODELS: usize = 64;
 
@@ -34,9 +32,8 @@ pub(super) struct Account {
     pub(super) is_listed: bool,
     /// Whether it is to be forgotten.
     pub(super) is_leaving: bool,
-    // What the shared ledger keeps for calls of this process.
-    elsewhere: VecDeque<HoldId>,
-    next_lapse_elsewhere: Timestamp,
+    /// What the shared ledger keeps for calls of this process.
+    pub(super) elsewhere: Elsewhere,
 }
 
 /// What an owner's leases answer to a step.
@@ -88,8 +85,7 @@ impl Kept for Account {
             line: Arc::default(),
             is_listed: false,
             is_leaving: false,
-            elsewhere: VecDeque::new(),
-            next_lapse_elsewhere: Timestamp::MAX,
+            elsewhere: Elsewhere::new(),
         }
     }
 
@@ -113,7 +109,7 @@ impl Account {
                 Some(hold) if hold.standing.revision != step.expected() => {
                     return Ok(Here::Not(Outcome::Unexpected(Some(Box::new(hold.clone())))));
                 }
-                None if !is_new || self.elsewhere.contains(&step.id()) => return Ok(Here::Elsewhere),
+                None if !is_new || self.elsewhere.has(step.id()) => return Ok(Here::Elsewhere),
                 _ => found,
             }
         };
@@ -163,7 +159,7 @@ impl Account {
             self.is_listed = true;
             then = Then::List;
         }
-        let next_lapse = self.holds.next_lapse().min(self.next_lapse_elsewhere);
+        let next_lapse = self.holds.next_lapse().min(self.elsewhere.next_lapse());
         Ok(Here::Taken { next_lapse, seat, then })
     }
 
@@ -237,21 +233,8 @@ impl Account {
 
     /// The live holds whose lifetime has passed. The shared ledger is about to be asked for its own.
     pub(super) fn due(&mut self, now: Timestamp, most: usize) -> Vec<Hold> {
-        self.next_lapse_elsewhere = Timestamp::MAX;
+        self.elsewhere.ask(now);
         self.holds.due(now, most)
-    }
-
-    /// The shared ledger keeps a hold that this process asked for.
-    pub(super) fn went_elsewhere(&mut self, step: &Step<'_>, next_lapse: Timestamp) {
-        if step.asks {
-            self.next_lapse_elsewhere = self.next_lapse_elsewhere.min(next_lapse);
-        }
-        if step.hold.fingerprint != 0 && !self.elsewhere.contains(&step.id()) {
-            if self.elsewhere.len() >= NAMES {
-                self.elsewhere.pop_front();
-            }
-            self.elsewhere.push_back(step.id());
-        }
     }
 
     /// Lets go of the days of which there is nothing more to tell, as far as `told` knows them, and takes the owner off the

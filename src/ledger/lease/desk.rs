@@ -8,7 +8,7 @@ use super::super::{Ledger, LedgerError};
 use super::account::{Account, Here, Sum, Then};
 use super::day::Day;
 use super::errand::{Leaves, Size};
-use super::keeper::Keeper;
+use super::keeper::{Failures, Keeper};
 use super::line::{Answer, Errand};
 use super::name::Lease;
 use super::notices::Notices;
@@ -174,10 +174,8 @@ impl Desk {
         {
             self.see(party.owner, party.windows, rows)?;
         }
-        if let (Outcome::Taken { next_lapse, .. }, 0, Some(home)) =
-            (&outcome, step.expected(), step.parties.first())
-        {
-            self.with(home.owner, |account| account.went_elsewhere(step, *next_lapse))?;
+        if let (Outcome::Taken { next_lapse, .. }, Some(home)) = (&outcome, step.parties.first()) {
+            self.with(home.owner, |account| account.elsewhere.note(step, *next_lapse))?;
         }
         Ok(outcome)
     }
@@ -190,7 +188,7 @@ impl Desk {
             if let Outcome::Taken { next_lapse, .. } = outcome {
                 self.with(home.owner, |account| {
                     account.tighten();
-                    account.went_elsewhere(step, next_lapse);
+                    account.elsewhere.note(step, next_lapse);
                 })?;
             }
             Ok(outcome)
@@ -210,7 +208,7 @@ impl Desk {
         }
         let many = usize::try_from(most.saturating_add(MOST_LEASES)).unwrap_or(usize::MAX);
         let live = self.engine.due(home.owner, Timestamp::MAX, many)?;
-        let leases = live.iter().filter(|hold| Lease::of(hold).is_some()).count();
+        let leases = live.iter().filter(|hold| Lease::is(hold)).count();
         let leases = u32::try_from(leases).unwrap_or(MOST_LEASES);
         self.engine.apply(&with_most(step, most.saturating_add(leases)), rows)
     }
@@ -267,13 +265,18 @@ impl Desk {
         self.errand(owner, |errand| errand.report_all(leaves))
     }
 
-    /// Ends every lease that no call in flight needs.
-    pub(super) fn leave(&self) -> Result<(), LedgerError> {
-        let mut left = Ok(());
+    /// Reports for everybody who has a lease, on the list or in the middle of a round.
+    pub(super) fn report_everybody(&self, leaves: Leaves) -> Result<(), LedgerError> {
+        let mut failures = Failures::default();
         for owner in self.shards.owners(|account| !account.days.is_empty()) {
-            left = left.and(self.report(&owner, Leaves::Nothing).map(drop));
+            if let Err(error) = self.report(&owner, leaves) {
+                failures.count(error);
+            }
+            if failures.are_too_many() {
+                break;
+            }
         }
-        left
+        failures.first()
     }
 
     pub(super) fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError> {

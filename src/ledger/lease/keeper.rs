@@ -1,5 +1,6 @@
 //! Who is to be looked after: owners with leases, and owners whose leases are running low.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::super::LedgerError;
@@ -12,7 +13,7 @@ use crate::sync::{Condvar, Mutex};
 /// How long a round takes: what is used is reported once in it.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// After so many failures in one round the ledger is taken to be away, and the others wait for the next.
-const PATIENCE: usize = 8;
+const MOST_FAILURES: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
@@ -80,22 +81,21 @@ impl Keeper {
         self.each(|owner| desk.tend(owner, Leaves::Some)).and(fetched)
     }
 
-    /// Does `work` for everybody on the list; those for whom it answers true stay there. The first failure is told, after
-    /// everybody had their turn, unless there are too many.
-    pub(super) fn each(&self, work: impl Fn(&Owner) -> Result<bool, LedgerError>) -> Result<(), LedgerError> {
+    // Does `work` for everybody on the list; those for whom it answers true stay there. Who closes this does not wait for the
+    // end of a round.
+    fn each(&self, work: impl Fn(&Owner) -> Result<bool, LedgerError>) -> Result<(), LedgerError> {
         let mut waiting = std::mem::take(&mut self.state.lock().listed).into_iter();
-        let (mut staying, mut failed, mut failures) = (Vec::new(), Ok(()), 0_usize);
+        let (mut staying, mut failures) = (Vec::new(), Failures::default());
         for owner in waiting.by_ref() {
-            match work(&owner) {
+            match guarded(|| work(&owner)) {
                 Ok(false) => {}
                 Ok(true) => staying.push(owner),
                 Err(error) => {
                     staying.push(owner);
-                    failures = failures.saturating_add(1);
-                    failed = failed.and(Err(error));
+                    failures.count(error);
                 }
             }
-            if failures >= PATIENCE {
+            if failures.are_too_many() || self.state.lock().is_closing {
                 break;
             }
         }
@@ -103,11 +103,40 @@ impl Keeper {
         let mut state = self.state.lock();
         let listed = std::mem::take(&mut state.listed);
         state.listed = waiting.chain(listed).chain(staying).collect();
-        failed
+        failures.first()
     }
 
     fn fetch_for_all(&self, desk: &Desk) -> Result<(), LedgerError> {
         let low = std::mem::take(&mut self.state.lock().low);
-        low.iter().map(|owner| desk.fetch(owner)).fold(Ok(()), Result::and)
+        low.iter().map(|owner| guarded(|| desk.fetch(owner))).fold(Ok(()), Result::and)
     }
+}
+
+/// The failures of those who had their turn one after another: the first is told, after all the turns unless there are too
+/// many.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    first: Option<LedgerError>,
+    count: usize,
+}
+
+impl Failures {
+    pub(super) fn count(&mut self, error: LedgerError) {
+        self.first.get_or_insert(error);
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Whether the ledger is taken to be away.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.count >= MOST_FAILURES
+    }
+
+    pub(super) fn first(self) -> Result<(), LedgerError> {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
+// A ledger of somebody's own that panics fails the owner whose turn it is, and does not end the thread.
+fn guarded<T>(work: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(LedgerError::new("the ledger panicked")))
 }

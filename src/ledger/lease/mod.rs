@@ -8,11 +8,12 @@
 //! - `account`, `day`: an owner's leases here and the calls that draw on them. Nothing in them asks anybody.
 //! - `line`, `errand`, `letter`: asking the shared ledger, one step at a time for each owner.
 //! - `slice`: how much to ask for. `keeper`: when to, without a call that waits for it.
-//! - `desk`: the way of a step through all of these.
+//! - `desk`: the way of a step through all of these. `elsewhere`: the calls that it had the shared ledger take.
 
 mod account;
 mod day;
 mod desk;
+mod elsewhere;
 mod errand;
 mod keeper;
 mod letter;
@@ -44,11 +45,14 @@ pub use name::Lease;
 /// What differs from the shared ledger by itself:
 ///
 /// - A call that was admitted here is settled here: its permit and its request id mean nothing to other processes.
-/// - What was used is reported about once a second, when the ledger is flushed and when it is dropped; alerts come then.
+/// - What was used is reported in rounds, at most one a second, one owner after another; when the ledger is flushed; and when
+///   it is dropped. With many owners over a slow ledger a round takes as long as its transactions. Alerts come with the reports.
 ///   [`Ledger::row`] tells of all that happened here at once, and of other processes as far as they reported.
+/// - How many calls may be in flight is bounded for each process, and for those that the shared ledger keeps.
+/// - A child of a fork that nobody told the library of ([`after_fork`](crate::after_fork)) hands out its parent's leases again.
 /// - What other processes have leased and not used yet is held: a shortage of that is transient.
 /// - A process that is killed leaves its leases behind. They stay held until somebody settles them ([`Lease`]), so that
-///   what was not reported is charged in full rather than not at all.
+///   what was not reported is withheld in full rather than given away.
 /// - The rows of a step that is taken out of a lease are not told: they stay as they were handed in.
 ///
 /// Owners without limits draw on leases too, which then hold nothing but what is in flight.
@@ -149,7 +153,7 @@ impl Ledger for LeasedLedger {
     }
 
     fn untold(&self, most: usize) -> Result<Vec<Notice>, LedgerError> {
-        let mut untold = self.own().desk.notices.take(most);
+        let mut untold = self.own().desk.notices.take(most, self.engine.claim());
         let others = most.saturating_sub(untold.len());
         if others > 0 {
             untold.extend(self.engine.untold(others)?);
@@ -166,8 +170,7 @@ impl Ledger for LeasedLedger {
     }
 
     fn flush(&self) -> Result<(), LedgerError> {
-        let desk = &self.own().desk;
-        desk.keeper.each(|owner| desk.tend(owner, Leaves::Held))?;
+        self.own().desk.report_everybody(Leaves::Held)?;
         self.engine.flush()
     }
 }
@@ -198,6 +201,6 @@ impl Drop for LeasedLedger {
             let _ = thread.join();
         }
         // Whoever must know that everything arrived flushes first.
-        let _ = own.desk.leave();
+        let _ = own.desk.report_everybody(Leaves::Nothing);
     }
 }

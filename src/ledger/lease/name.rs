@@ -5,7 +5,8 @@ use rand::rngs::SysRng;
 use serde::Serialize;
 
 use super::super::LedgerError;
-use crate::budget::{Hold, HoldId, Usage, Windows};
+use crate::budget::{Hold, HoldId, PermitId, Usage};
+use crate::id::KeyId;
 use crate::time::Timestamp;
 
 // The fingerprint of a lease begins so. That of a request is a hash: one in 2^40 looks alike, and is shown for nothing.
@@ -16,39 +17,40 @@ const TIME: u128 = (1 << TIME_BITS) - 1;
 
 /// A lease that is open: what a process has taken of a key's budget to hand out by itself.
 ///
-/// The lease of a process that died stays charged until somebody settles it, as the permit that it is, with what that
-/// process really used beyond what it had reported.
+/// The lease of a process that died stays held until somebody settles it, as the permit that it is, with what that process
+/// used beyond what it had reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lease {
-    /// Its name: with that of the key, a permit to settle.
+    /// What to settle when its process is dead.
     #[serde(serialize_with = "as_text")]
-    pub id: HoldId,
+    pub permit_id: PermitId,
     /// The process that took it, by its number on its host.
     pub process: u32,
     /// When it was taken, by the clock of that process.
     pub opened_at: Timestamp,
     /// What it holds: not reported as used, and not free for others.
     pub holds: Usage,
-    /// The windows that it is charged to.
-    #[serde(skip)]
-    pub windows: Windows,
 }
 
 impl Lease {
-    /// The lease that `hold` is, if it is one that is open.
-    pub fn of(hold: &Hold) -> Option<Self> {
-        if hold.fingerprint & MARKED != MARK || !hold.standing.phase.is_live() {
+    /// Whether `hold` is a lease that is open.
+    pub fn is(hold: &Hold) -> bool {
+        hold.fingerprint & MARKED == MARK && hold.standing.phase.is_live()
+    }
+
+    /// The lease that `hold` is, if it is one that is open, on the budgets of `key`.
+    pub fn of(key: &KeyId, hold: &Hold) -> Option<Self> {
+        if !Self::is(hold) {
             return None;
         }
         // Beside the mark: 32 bits of the process, and 56 of the time.
         let process = u32::try_from((hold.fingerprint & !MARKED) >> TIME_BITS).unwrap_or(0);
         let micros = i64::try_from(hold.fingerprint & TIME).unwrap_or(0);
         Some(Self {
-            id: hold.id,
+            permit_id: PermitId { key: key.clone(), hold: hold.id },
             process,
             opened_at: Timestamp::from_micros(micros),
             holds: hold.standing.usage,
-            windows: hold.windows,
         })
     }
 }
@@ -61,7 +63,7 @@ pub(super) fn draw(now: Timestamp) -> Result<Hold, LedgerError> {
     Ok(Hold::new(id, MARK | (u128::from(std::process::id()) << TIME_BITS) | time))
 }
 
-fn as_text<S: serde::Serializer>(id: &HoldId, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: serde::Serializer>(id: &PermitId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
 
@@ -74,18 +76,20 @@ mod tests {
     fn a_lease_tells_whose_it_is() {
         let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
         let hold = draw(now).unwrap();
-        let lease = Lease::of(&hold).unwrap();
-        assert_eq!((lease.id, lease.process, lease.opened_at), (hold.id, std::process::id(), now));
+        let key: KeyId = "prod-1".parse().unwrap();
+        let lease = Lease::of(&key, &hold).unwrap();
+        assert_eq!(lease.permit_id, PermitId { key, hold: hold.id });
+        assert_eq!((lease.process, lease.opened_at), (std::process::id(), now));
         assert_ne!(draw(now).unwrap().id, hold.id);
     }
 
     #[test]
     fn calls_and_leases_that_are_over_are_none() {
-        assert_eq!(Lease::of(&Hold::new(HoldId(1), 0)), None);
-        assert_eq!(Lease::of(&Hold::new(HoldId(1), u128::MAX)), None);
+        assert!(!Lease::is(&Hold::new(HoldId(1), 0)));
+        assert!(!Lease::is(&Hold::new(HoldId(1), u128::MAX)));
         let hold = draw(Timestamp::EPOCH).unwrap();
-        assert!(Lease::of(&hold).is_some());
+        assert!(Lease::is(&hold));
         let over = Hold { standing: Standing { phase: Phase::Settled, ..Standing::NONE }, ..hold };
-        assert_eq!(Lease::of(&over), None);
+        assert!(!Lease::is(&over));
     }
 }

@@ -1,6 +1,7 @@
 //! Alerts that came of reports, until the gate asks for them.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use crate::budget::{Moved, Notice, Owner, Step};
 use crate::sync::Mutex;
@@ -9,7 +10,7 @@ use crate::sync::Mutex;
 const MOST: usize = 1_024;
 
 #[derive(Debug, Default)]
-pub(super) struct Notices(Mutex<VecDeque<Notice>>);
+pub(super) struct Notices(Mutex<VecDeque<(Instant, Notice)>>);
 
 impl Notices {
     /// Keeps what a step that was taken crossed.
@@ -19,16 +20,21 @@ impl Notices {
         }
         let crossed = step.changes().zip(rows);
         let crossed = crossed.filter_map(|(change, moved)| Notice::of(owner.id(), &change, moved));
+        let now = Instant::now();
         let mut waiting = self.0.lock();
-        waiting.extend(crossed);
+        waiting.extend(crossed.map(|notice| (now, notice)));
         let too_many = waiting.len().saturating_sub(MOST);
         waiting.drain(..too_many);
     }
 
-    /// At most `most` of them, the oldest first.
-    pub(super) fn take(&self, most: usize) -> Vec<Notice> {
+    /// At most `most` of them, the oldest first. One that waited for a good part of its `claim` is left to whoever the shared
+    /// ledger hands it to next.
+    pub(super) fn take(&self, most: usize, claim: Option<Duration>) -> Vec<Notice> {
+        let patience = claim.and_then(|claim| claim.checked_div(4));
+        let is_fresh = |since: &Instant| patience.is_none_or(|patience| since.elapsed() <= patience);
         let mut waiting = self.0.lock();
+        waiting.retain(|(since, _)| is_fresh(since));
         let count = waiting.len().min(most);
-        waiting.drain(..count).collect()
+        waiting.drain(..count).map(|(_, notice)| notice).collect()
     }
 }
