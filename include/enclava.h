@@ -493,7 +493,8 @@ enclava_status enclava_gate_stats(const enclava_gate *gate,
                                   size_t *len);
 
 /**
- * Flushes and frees a gate. NULL is nothing to free. Whoever must know that everything arrived flushes first.
+ * Flushes and frees a gate. NULL is nothing to free. Whoever must know that everything arrived flushes first. Once this has
+ * returned no alert callback runs or is called again.
  *
  * No other thread may be using the gate. May block; not to be called from an alert callback.
  */
@@ -1524,8 +1525,11 @@ enclava_status enclava_alert_key_name(const enclava_alert *alert,
  *
  * The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
  * request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
- * ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
- * gate has been freed.
+ * ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception.
+ *
+ * `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
+ * runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their
+ * settlements, and stay in a ledger that outlives the process until another gate tells them.
  *
  * Callable from any thread.
  */

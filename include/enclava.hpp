@@ -481,6 +481,13 @@ class Gate {
     if (status != ENCLAVA_STATUS_OK) ENCLAVA_FAIL_(Error(status, error));
     return Gate(gate);
   }
+  Gate(Gate &&) noexcept = default;
+  /* The old gate goes before what it calls back. */
+  Gate &operator=(Gate &&other) noexcept {
+    gate_ = std::move(other.gate_);
+    callbacks_ = std::move(other.callbacks_);
+    return *this;
+  }
 
   Outcome<Permit, Denial> authorize(const Request &request) const {
     enclava_request asked = request.lent();
@@ -620,8 +627,10 @@ class Gate {
   std::string stats() const {
     return detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_gate_stats(get(), b, c, l); });
   }
-  /** Calls `callback` with every alert, on a thread of the library's own. It must not throw. One caller at a time. */
+  /** Calls `callback` with every alert until the gate is gone, on a thread of the library's own. It must not throw, nor end the
+      gate. One caller at a time. */
   Status on_alert(std::function<void(const Alert &)> callback) {
+    if (!gate_) return ENCLAVA_STATUS_NULL_ARGUMENT;
     /* Kept until the gate is gone: an earlier one may be under way. */
     callbacks_->push_back(std::move(callback));
     return enclava_gate_on_alert(

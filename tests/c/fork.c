@@ -15,6 +15,38 @@ static void never(enclava_answer *answer, void *job) {
   abort();
 }
 
+static int begun[2], over[2];
+
+static void on_alert(const enclava_alert *alert, void *data) {
+  char byte = 0;
+  CHECK(alert != NULL && data == NULL);
+  CHECK(write(begun[1], &byte, 1) == 1 && read(over[0], &byte, 1) == 1);
+}
+
+/* To be freed in the child, a gate does not wait for the callback that runs in the parent. */
+static void while_the_parent_is_told(void) {
+  desk desk = desk_open(NULL, "{\"name\": \"k\", \"daily_spend_limit\": 10, \"alert_threshold\": 0.5}");
+  enclava_permit *permit = admit(&desk, "6", 1);
+  char byte;
+  int status;
+  pid_t child;
+  CHECK(pipe(begun) == 0 && pipe(over) == 0);
+  OK(enclava_gate_on_alert(desk.gate, on_alert, NULL));
+  OK(enclava_permit_settle(permit, usage("6", 1), NULL, NULL));
+  CHECK(read(begun[0], &byte, 1) == 1);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    enclava_gate_free(desk.gate);
+    execlp("true", "true", (char *)NULL);
+    _exit(1);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK(write(over[1], &byte, 1) == 1);
+  enclava_permit_free(permit);
+  desk_close(&desk);
+}
+
 int main(void) {
   desk desk = desk_open(NULL, "{\"name\": \"k\", \"daily_spend_limit\": 10}");
   enclava_permit *permit = admit(&desk, "3", 1), *other;
@@ -62,5 +94,6 @@ int main(void) {
   CHECK(spent(&desk).usd == 3);
   enclava_permit_free(permit);
   desk_close(&desk);
+  while_the_parent_is_told();
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <enclava.hpp>
+#include <thread>
 #include <type_traits>
 
 #define CHECK(what)                                                       \
@@ -106,6 +107,40 @@ static void off_the_loop(const Gate &gate, const enclava::NewKey &made) {
                      [](enclava::Result<Permit, Denial>) { std::abort(); }) == ENCLAVA_STATUS_OK);
 }
 
+static std::pair<Gate, Permit> listened(const char *cost, std::function<void(const enclava::Alert &)> callback) {
+  Gate gate = std::move(Gate::open("memory:")).value();
+  auto made = gate.create_key(R"({"name": "k", "daily_spend_limit": 10, "alert_threshold": 0.5})");
+  CHECK(made && gate.on_alert(std::move(callback)) == ENCLAVA_STATUS_OK);
+  Request request;
+  request.secret = made->secret.reveal();
+  request.estimate = usage(cost, 1);
+  Permit permit = std::move(gate.authorize(request)).value();
+  return {std::move(gate), std::move(permit)};
+}
+
+/* A callback is called as long as its gate is there, and goes no earlier. */
+static void callbacks() {
+  int told = 0;
+  {
+    auto [gate, permit] = listened("6", [&told](const enclava::Alert &) { told++; });
+    { Gate gone = std::move(gate); }
+    CHECK(gate.on_alert([](const enclava::Alert &) {}) == ENCLAVA_STATUS_NULL_ARGUMENT);
+    CHECK(permit.settle(usage("6", 1))->alerts().size() == 1);
+  }
+  CHECK(told == 0);
+
+  auto kept = std::make_shared<int>(7);
+  auto [gate, permit] = listened("6", [&told, kept](const enclava::Alert &) {
+    std::weak_ptr<int> mine = kept;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    told += !mine.expired();
+  });
+  kept.reset();
+  CHECK(permit.settle(usage("6", 1)));
+  gate = std::move(Gate::open("memory:")).value();
+  CHECK(told == 1 && gate.keys()->empty());
+}
+
 static void databases() {
   CHECK(enclava::backup("memory:", "copy.db").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
   CHECK(enclava::doctor("memory:").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
@@ -129,6 +164,7 @@ int main() {
   CHECK(gate.history(made->key.id(), 30)->empty());
   CHECK(gate.leases(made->key.id())->empty());
   CHECK(gate.leases("no key").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
+  callbacks();
   databases();
   CHECK(gate.delete_key(made->key.id()));
   return 0;

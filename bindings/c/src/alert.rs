@@ -2,9 +2,11 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use enclava_keys::Alert;
 use enclava_keys::budget::{Amount, Meter};
+use enclava_keys::{Alert, Gate};
 
 use crate::fault::Fault;
 use crate::gate::enclava_gate;
@@ -137,8 +139,11 @@ pub extern "C" fn enclava_alert_key_name(
 ///
 /// The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
 /// request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
-/// ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception. `userdata` must live until the
-/// gate has been freed.
+/// ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception.
+///
+/// `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
+/// runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their
+/// settlements, and stay in a ledger that outlives the process until another gate tells them.
 ///
 /// Callable from any thread.
 #[unsafe(no_mangle)]
@@ -151,9 +156,12 @@ pub extern "C" fn enclava_gate_on_alert(
         let gate = given(gate, "gate")?;
         let callback = given(callback, "callback")?;
         let userdata = Userdata(userdata);
+        let ear = gate.1.open();
         gate.0.on_alert(move |alert| {
+            ear.hear()?;
             let told = enclava_alert(alert.clone());
             callback(&raw const told, userdata.get());
+            Ok::<(), Deaf>(())
         });
         Ok(())
     })
@@ -181,6 +189,35 @@ pub extern "C" fn enclava_gate_take_alert(
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_alert_free(alert: Option<Box<enclava_alert>>) {
     or((), || drop(alert));
+}
+
+/// Whether callbacks may be called: while there is one, and the gate that it was given to. Permits and submitted calls keep
+/// all else of the gate, so they may cross a threshold when nobody is to be called any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ear(Arc<AtomicBool>);
+
+/// Nobody was told.
+struct Deaf;
+
+impl Ear {
+    fn open(&self) -> Self {
+        self.0.store(true, Ordering::SeqCst);
+        self.clone()
+    }
+
+    fn hear(&self) -> Result<(), Deaf> {
+        if self.0.load(Ordering::SeqCst) { Ok(()) } else { Err(Deaf) }
+    }
+
+    /// Has what waits told. Then no callback runs or is called again, but for one that this is called from.
+    pub(crate) fn close(&self, gate: &Gate) {
+        if self.0.load(Ordering::SeqCst) {
+            let _ = gate.flush();
+            self.0.store(false, Ordering::SeqCst);
+            // An alert may have come in between. The gate knows best whether its callback runs, even in a child of fork().
+            let _ = gate.flush();
+        }
+    }
 }
 
 /// An amount in the unit of its meter.

@@ -10,6 +10,7 @@ use enclava_keys::key::Peppers;
 use enclava_keys::ledger::OnLapse;
 use enclava_keys::{Clock, Gate};
 
+use crate::alert::Ear;
 use crate::error::enclava_error;
 use crate::fault::Fault;
 use crate::fork;
@@ -27,7 +28,7 @@ use crate::time::enclava_clock;
 ///
 /// Any threads may use it at once. Permits, keys and denials live on when it is freed, and so do calls that were submitted.
 #[derive(Debug)]
-pub struct enclava_gate(pub(crate) Arc<Gate>);
+pub struct enclava_gate(pub(crate) Arc<Gate>, pub(crate) Ear);
 
 /// A secret of the gateway's own that keys the hashes of secrets: a stolen table of hashes is worth nothing without it.
 #[repr(C)]
@@ -111,7 +112,7 @@ pub extern "C" fn enclava_gate_open(
         fork::watch();
         let url = url.text("url")?;
         if options.is_null() {
-            gate.fill(enclava_gate(Arc::new(Gate::open(url)?)));
+            gate.fill(enclava_gate(Arc::new(Gate::open(url)?), Ear::default()));
             return Ok(());
         }
         let options = sized::read(options)?;
@@ -128,7 +129,7 @@ pub extern "C" fn enclava_gate_open(
             builder = builder.store(foreign.clone());
             store = Some(foreign);
         }
-        gate.fill(enclava_gate(Arc::new(builder.open(url)?)));
+        gate.fill(enclava_gate(Arc::new(builder.open(url)?), Ear::default()));
         if let Some(ledger) = ledger {
             ledger.take_over();
         }
@@ -235,10 +236,15 @@ pub extern "C" fn enclava_gate_stats(
     })
 }
 
-/// Flushes and frees a gate. NULL is nothing to free. Whoever must know that everything arrived flushes first.
+/// Flushes and frees a gate. NULL is nothing to free. Whoever must know that everything arrived flushes first. Once this has
+/// returned no alert callback runs or is called again.
 ///
 /// No other thread may be using the gate. May block; not to be called from an alert callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_gate_free(gate: Option<Box<enclava_gate>>) {
-    or((), || drop(gate));
+    or((), || {
+        if let Some(gate) = gate {
+            gate.1.close(&gate.0);
+        }
+    });
 }
