@@ -483,7 +483,7 @@ enclava_status enclava_gate_flush(const enclava_gate *gate,
 
 /**
  * What the gate counted since it was opened, as a JSON object: `keys`, `admitted`, `denied` by reason, `settled`,
- * `released`, `dropped`, `lapsed`, `recorded`, `extended`, `overrun`, `alerts_lost`, `refresh_failures`.
+ * `released`, `dropped`, `lapsed`, `recorded`, `extended`, `overrun`, `alerts_lost`, `events_lost`, `refresh_failures`.
  *
  * Callable from any threads at once.
  */
@@ -1417,7 +1417,7 @@ static inline enclava_lease enclava_lease_init(void) {
  * with enclava_leases_free().
  *
  * May block for a ledger that does I/O. Callable from any threads at once.
- * @return ENCLAVA_STATUS_LEDGER.
+ * @return ENCLAVA_STATUS_INVALID_VALUE for what is no id of a key; ENCLAVA_STATUS_LEDGER.
  */
 enclava_status enclava_gate_leases(const enclava_gate *gate,
                                    enclava_str key_id,
@@ -2170,7 +2170,7 @@ size_t enclava_health_fault_count(const enclava_health *health);
 
 /**
  * All of it as a JSON object: `faults`, an array of texts, and what there is: `sqlite`, `schema`, `keys`, `accounts`,
- * `live`, `holds`, `bytes`, `journal_bytes`.
+ * `live`, `holds`, `alerts`, `bytes`, `journal_bytes`.
  */
 enclava_status enclava_health_json(const enclava_health *health,
                                    char *buffer,

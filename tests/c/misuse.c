@@ -66,6 +66,7 @@ static void no_numbers(const desk *desk) {
   enclava_options options = enclava_options_init();
   enclava_prices *prices;
   enclava_clock *clock;
+  enclava_leases *leases;
   enclava_queue *queue;
   enclava_gate *gate;
   enclava_denial *denial;
@@ -93,6 +94,7 @@ static void no_numbers(const desk *desk) {
   INVALID(enclava_prices_parse(enclava_text("{}"), 3, &prices, NULL));
   INVALID(enclava_key_update(desk->gate, enclava_text(desk->id), enclava_text("{}"), 0, 2, NULL, NULL));
   INVALID(enclava_key_get(desk->gate, enclava_text("no such id!"), NULL, NULL));
+  INVALID(enclava_gate_leases(desk->gate, enclava_text("no such id!"), &leases, NULL));
   INVALID(enclava_bearer(NULL, 0, 8, &secret, NULL));
   INVALID(enclava_clock_new(-1, &clock));
   INVALID(enclava_clock_new(INT64_MAX, &clock));
@@ -102,7 +104,10 @@ static void no_numbers(const desk *desk) {
   INVALID(enclava_gate_open(enclava_text("nonsense:"), NULL, &gate, NULL));
   options.hide_state = 2;
   INVALID(enclava_gate_open(enclava_text("memory:"), &options, &gate, NULL));
-  CHECK(gate == NULL && clock == NULL && queue == NULL && prices == NULL);
+  options.hide_state = 0;
+  options.reserved = 1;
+  INVALID(enclava_gate_open(enclava_text("memory:"), &options, &gate, NULL));
+  CHECK(gate == NULL && clock == NULL && leases == NULL && queue == NULL && prices == NULL);
 }
 
 /* A struct of an older header, of a newer one, and of none. */

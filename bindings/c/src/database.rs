@@ -67,7 +67,7 @@ pub extern "C" fn enclava_health_fault_count(health: Option<&enclava_health>) ->
 }
 
 /// All of it as a JSON object: `faults`, an array of texts, and what there is: `sqlite`, `schema`, `keys`, `accounts`,
-/// `live`, `holds`, `bytes`, `journal_bytes`.
+/// `live`, `holds`, `alerts`, `bytes`, `journal_bytes`.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_health_json(
     health: Option<&enclava_health>,

@@ -141,6 +141,9 @@ pub extern "C" fn enclava_gate_open(
 }
 
 fn configured(options: &enclava_options) -> Result<Builder, Fault> {
+    if options.reserved != 0 {
+        return Err(Fault::value("reserved", "must be zero"));
+    }
     let mut builder = Gate::builder().peppers(peppers(options)?);
     if flag(options.admit_on_unavailable, "admit_on_unavailable")? {
         builder = builder.on_unavailable(OnUnavailable::Admit);
@@ -220,7 +223,7 @@ pub extern "C" fn enclava_gate_flush(
 }
 
 /// What the gate counted since it was opened, as a JSON object: `keys`, `admitted`, `denied` by reason, `settled`,
-/// `released`, `dropped`, `lapsed`, `recorded`, `extended`, `overrun`, `alerts_lost`, `refresh_failures`.
+/// `released`, `dropped`, `lapsed`, `recorded`, `extended`, `overrun`, `alerts_lost`, `events_lost`, `refresh_failures`.
 ///
 /// Callable from any threads at once.
 #[unsafe(no_mangle)]

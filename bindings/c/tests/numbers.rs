@@ -8,8 +8,9 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use enclava::*;
-use enclava_keys::Reason;
 use enclava_keys::budget::Meter;
+use enclava_keys::engine::Sqlite;
+use enclava_keys::{Gate, Reason};
 
 /// Every constant of the header. Lines are added, never changed.
 const NUMBERS: &str = "
@@ -140,6 +141,22 @@ fn there_is_a_number_for_every_meter() {
         3,
         "enclava_meter needs another number, and enclava_balances another balance"
     );
+}
+
+#[test]
+fn the_header_names_what_objects_hold() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let url = format!("sqlite:///{}/keys.db", folder.path().display());
+    let stats = serde_json::to_value(Gate::open("memory:").unwrap().stats()).unwrap();
+    let health = serde_json::to_value(Sqlite::open(&url).unwrap().doctor().unwrap()).unwrap();
+    for (name, object) in [("enclava_gate_stats", stats), ("enclava_health_json", health)] {
+        let header = header();
+        let (before, _) = header.split_once(&format!(" {name}(")).unwrap();
+        let (_, comment) = before.rsplit_once("/**").unwrap();
+        for field in object.as_object().unwrap().keys() {
+            assert!(comment.contains(&format!("`{field}`")), "{name} holds {field}, too");
+        }
+    }
 }
 
 #[test]
