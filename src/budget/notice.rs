@@ -1,12 +1,12 @@
-//! An alert as a ledger keeps it until its owner was told.
+//! Whom a charge is told to, and as what a ledger keeps it until its owner was told.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::step::{Change, Moved};
-use super::{Meter, Threshold, Window};
+use super::step::{Alarm, Change, Moved, Step};
+use super::{Limits, Meter, Threshold, Window};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -40,6 +40,29 @@ pub struct Notice {
     pub used: i128,
     /// The cap of then, in the meter's unit.
     pub cap: i128,
+}
+
+/// What the owners of a step that was taken are to be told.
+#[inline]
+pub fn notices(step: &Step<'_>, rows: &[Moved]) -> Vec<Notice> {
+    if rows.iter().any(|moved| moved.told) { all_told(step, rows) } else { Vec::new() }
+}
+
+#[cold]
+fn all_told(step: &Step<'_>, rows: &[Moved]) -> Vec<Notice> {
+    let told = step.changes().zip(rows).filter_map(|(change, moved)| {
+        let party = step.parties.get(usize::from(change.owner))?;
+        Notice::of(party.owner.id(), &change, moved)
+    });
+    told.collect()
+}
+
+// The present limits decide who is told of a charge. A cap of zero never alerts: its owner meant it.
+#[inline]
+pub(super) fn alarm(limits: &Limits, meter: Meter) -> Option<Alarm> {
+    let threshold = limits.alert_threshold?;
+    let cap = limits.cap(meter).filter(|&cap| cap > 0)?;
+    Some(Alarm { threshold, cap })
 }
 
 impl Notice {

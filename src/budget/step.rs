@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hashbrown::DefaultHashBuilder;
 
 use super::admission::{Party, room};
-use super::closing::alarm;
 use super::hold::{Hold, HoldId, Phase, Standing};
+use super::notice::alarm;
 use super::window::Window;
 use super::{Marks, Meter, Threshold, Usage};
 use crate::id::KeyId;

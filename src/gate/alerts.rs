@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::outbox::Outbox;
 use super::teller::{Callback, Shared};
-use crate::budget::{AlertId, Amount, Meter, Threshold};
+use crate::budget::{AlertId, Amount, Meter, Notice, Threshold};
 use crate::id::KeyId;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, MutexGuard};
@@ -38,6 +38,24 @@ pub struct Alert {
     pub window_start: Timestamp,
     /// When it ends, and the meter starts from zero.
     pub resets_at: Timestamp,
+}
+
+impl Alert {
+    /// What `notice` says of the key that is called `name`.
+    pub(super) fn of(notice: Notice, name: &str) -> Self {
+        let Notice { id, window, used, cap } = notice;
+        Self {
+            key_id: id.key.clone(),
+            key_name: name.to_owned(),
+            meter: id.meter,
+            threshold: id.threshold,
+            used: Amount::of(id.meter, used),
+            limit: Amount::of(id.meter, cap),
+            window_start: id.window_start,
+            resets_at: window.end,
+            id,
+        }
+    }
 }
 
 /// What a callback answers to an alert: `()`, or a `Result` whose error says that nobody was told.

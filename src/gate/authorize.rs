@@ -131,7 +131,7 @@ impl Gate {
         let limits = key.limits();
         let mut lapses = Vec::new();
         let rows = self.core.books.rows(account(&key, &limits), now, &mut lapses);
-        self.core.tell_lapses(&key, &limits, lapses);
+        self.core.tell_lapses(&key, lapses);
         Ok(Balances::new(&limits, key.calendar().windows(now), &rows?))
     }
 

@@ -148,7 +148,7 @@ impl Gate {
         let limits = key.limits();
         let mut lapses = Vec::new();
         let rows = self.core.books.rows(account(key, &limits), now, &mut lapses);
-        self.core.tell_lapses(key, &limits, lapses);
+        self.core.tell_lapses(key, lapses);
         let rows = rows.map_err(|_| Denial::new(Reason::LedgerUnavailable))?;
         let moved = rows.map(|row| Moved { row, told: false });
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };

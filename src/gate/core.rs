@@ -14,8 +14,7 @@ use super::refresh::Refresher;
 use super::waiting::Waiting;
 use super::{Alert, Settlement};
 use crate::budget::{
-    AlertId, Amount, Calendar, Crossing, Hold, Limits, Money, Owner, PermitId, Phase, Refusal, Standing,
-    Usage, Windows,
+    Calendar, Hold, Limits, Money, Notice, Owner, PermitId, Phase, Refusal, Standing, Usage,
 };
 use crate::clock::Clock;
 use crate::id::KeyId;
@@ -147,7 +146,7 @@ impl Core {
         let mut lapses = Vec::new();
         let reserved = self.books.reserve(&[account(key, &limits)], hold, estimate, model, now, &mut lapses);
         if !lapses.is_empty() {
-            self.tell_lapses(key, &limits, lapses);
+            self.tell_lapses(key, lapses);
         }
         reserved
     }
@@ -158,7 +157,7 @@ impl Core {
         let mut lapses = Vec::new();
         let extended =
             self.books.extend(&[account(&key, &limits)], hold, more, self.clock.now(), &mut lapses);
-        self.tell_lapses(&key, &limits, lapses);
+        self.tell_lapses(&key, lapses);
         match extended {
             Ok(()) => {
                 self.lanes.add(Count::Extended);
@@ -206,11 +205,11 @@ impl Core {
             Phase::Dropped => self.lanes.add(Count::Dropped),
             Phase::Live | Phase::Lapsed => {}
         }
-        let Closed { before, crossings } = closed;
+        let Closed { before, notices } = closed;
         if usage.cost > before.usage.cost || usage.tokens > before.usage.tokens {
             self.overran(of.account.owner, before, usage);
         }
-        let alerts = if crossings.is_empty() { Vec::new() } else { self.tell(of, hold.windows, &crossings) };
+        let alerts = if notices.is_empty() { Vec::new() } else { self.tell(of.name, notices) };
         Ok(Ended { before, alerts })
     }
 
@@ -224,15 +223,14 @@ impl Core {
         let key = self.present(subject);
         let limits = key.limits();
         let recorded = self.books.record(account(&key, &limits), hold, usage, self.clock.now());
-        let crossings = recorded.map_err(|error| match error {
+        let notices = recorded.map_err(|error| match error {
             NotReserved::Failed(error) => self.failed(error),
             NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
                 Error::Conflict("this request_id was used before; nothing was charged".into())
             }
         })?;
         self.lanes.add(Count::Recorded);
-        let of = Of { account: account(&key, &limits), name: key.name() };
-        let alerts = self.tell(&of, hold.windows, &crossings);
+        let alerts = self.tell(key.name(), notices);
         Ok(Settlement { usage, overrun: Usage::ZERO, late: false, alerts })
     }
 
@@ -287,38 +285,17 @@ impl Core {
     }
 
     /// Tells what lapsed on the way of another call.
-    pub(super) fn tell_lapses(&self, key: &Key, limits: &Limits, lapses: Vec<Lapse>) {
+    pub(super) fn tell_lapses(&self, key: &Key, lapses: Vec<Lapse>) {
         for lapse in lapses {
             self.lanes.add(Count::Lapsed);
             let permit = PermitId { key: key.id().clone(), hold: lapse.hold.id };
             self.events.tell(self.clock.now(), EventKind::HoldLapsed, Some(key.id()), permit.to_string());
-            self.tell(
-                &Of { account: account(key, limits), name: key.name() },
-                lapse.hold.windows,
-                &lapse.crossings,
-            );
+            self.tell(key.name(), lapse.notices);
         }
     }
 
-    fn tell(&self, of: &Of<'_>, windows: Windows, crossings: &[Crossing]) -> Vec<Alert> {
-        let id = |crossing: &Crossing| AlertId {
-            key: of.account.owner.id().clone(),
-            meter: crossing.meter,
-            window_start: crossing.window_start,
-            threshold: crossing.threshold,
-        };
-        let alert = |crossing: &Crossing| Alert {
-            id: id(crossing),
-            key_id: of.account.owner.id().clone(),
-            key_name: of.name.to_owned(),
-            meter: crossing.meter,
-            threshold: crossing.threshold,
-            used: Amount::of(crossing.meter, crossing.used),
-            limit: Amount::of(crossing.meter, of.account.limits.cap(crossing.meter).unwrap_or(0)),
-            window_start: crossing.window_start,
-            resets_at: windows.of(crossing.meter).end,
-        };
-        let alerts: Vec<Alert> = crossings.iter().map(alert).collect();
+    fn tell(&self, name: &str, notices: Vec<Notice>) -> Vec<Alert> {
+        let alerts: Vec<Alert> = notices.into_iter().map(|notice| Alert::of(notice, name)).collect();
         alerts.iter().cloned().for_each(|alert| self.alerts.tell(alert));
         alerts
     }

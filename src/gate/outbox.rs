@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Alert;
 use super::core::Core;
 use super::queue::Queue;
-use crate::budget::{AlertId, Amount, Notice};
+use crate::budget::{AlertId, Notice};
 use crate::ledger::Ledger;
 use crate::sync::Mutex;
 
@@ -80,23 +80,12 @@ impl Outbox {
 }
 
 fn alert(core: &Core, notice: Notice) -> Alert {
-    let Notice { id, window, used, cap } = notice;
-    let key = core.directory.get(&id.key).or_else(|| {
+    let key = core.directory.get(&notice.id.key).or_else(|| {
         // Made by another process just now, it may be.
         let _ = core.refresher.catch_up(core, core.clock.now());
-        core.directory.get(&id.key)
+        core.directory.get(&notice.id.key)
     });
-    Alert {
-        key_id: id.key.clone(),
-        key_name: key.map(|key| key.name().to_owned()).unwrap_or_default(),
-        meter: id.meter,
-        threshold: id.threshold,
-        used: Amount::of(id.meter, used),
-        limit: Amount::of(id.meter, cap),
-        window_start: id.window_start,
-        resets_at: window.end,
-        id,
-    }
+    Alert::of(notice, key.as_ref().map_or("", |key| key.name()))
 }
 
 impl fmt::Debug for Outbox {

@@ -94,7 +94,7 @@ impl Gate {
         let limits = key.limits();
         let mut lapses = Vec::new();
         let rows = self.core.books.rows(account(key, &limits), now, &mut lapses);
-        self.core.tell_lapses(key, &limits, lapses);
+        self.core.tell_lapses(key, lapses);
         let rows = rows.ok()?;
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
         estimate.largest_fit(floor, |usage| fits(party, &rows, usage))

@@ -11,8 +11,8 @@ use arrayvec::ArrayVec;
 
 use super::{Account, Closed, Closing, Lapse, Ledger, LedgerError, NotReserved, OnLapse, Terms};
 use crate::budget::{
-    Crossing, Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Others, Outcome, Owner, Party, Phase, Row,
-    Standing, Step, Usage, crossings, refusal,
+    Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Notice, Others, Outcome, Owner, Party, Phase, Row,
+    Standing, Step, Usage, notices, refusal,
 };
 use crate::time::Timestamp;
 
@@ -165,9 +165,9 @@ impl Books {
                 return Err(Closing::Already);
             }
             match self.end(account, hold, phase, usage)? {
-                Ok(crossings) => {
+                Ok(notices) => {
                     hold.standing.close(phase, usage);
-                    return Ok(Closed { before, crossings });
+                    return Ok(Closed { before, notices });
                 }
                 Err(Some(found)) if continues(hold, &found) => *hold = *found,
                 Err(_) => return Err(Closing::NotFound),
@@ -194,7 +194,7 @@ impl Books {
         hold: &mut Hold,
         usage: Usage,
         now: Timestamp,
-    ) -> Result<Vec<Crossing>, NotReserved> {
+    ) -> Result<Vec<Notice>, NotReserved> {
         let mut now = now;
         for _ in 0..ATTEMPTS {
             let parties = pin(hold, &[account], now);
@@ -203,7 +203,7 @@ impl Books {
             let becomes = Standing { expires_at: now, revision: self.first_revision(hold), ..step.becomes };
             let step = Step { becomes, current: true, ..step };
             match self.ledger.apply(&step, rows.all_mut())? {
-                Outcome::Taken { .. } => return Ok(crossings(&step, rows.all())),
+                Outcome::Taken { .. } => return Ok(notices(&step, rows.all())),
                 Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
                 Outcome::Elsewhen(other) => now = other,
                 Outcome::Refused | Outcome::Crowded => return Err(inconsistent().into()),
@@ -247,7 +247,7 @@ impl Books {
                     OnLapse::Release => Usage::ZERO,
                 };
                 match self.close(*account, &mut hold, Phase::Lapsed, usage) {
-                    Ok(Closed { crossings, .. }) => lapses.push(Lapse { hold, crossings }),
+                    Ok(Closed { notices, .. }) => lapses.push(Lapse { hold, notices }),
                     Err(Closing::Failed(error)) => return Err(error),
                     // Somebody else settled or lapsed it just now.
                     Err(Closing::Already | Closing::NotFound) => {}
@@ -283,7 +283,7 @@ impl Books {
         }
     }
 
-    // Ends an existing hold: the thresholds crossed, or its state when somebody else moved it first.
+    // Ends an existing hold: what is to be told, or its state when somebody else moved it first.
     #[inline]
     fn end(
         &self,
@@ -291,7 +291,7 @@ impl Books {
         hold: &Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
+    ) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
         let home = account.party(hold.windows);
         if hold.others.is_some() {
             return self.end_shared(home, hold, phase, usage);
@@ -307,7 +307,7 @@ impl Books {
         hold: &Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
+    ) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
         let owners: ArrayVec<Owner, MAX_OWNERS> =
             hold.others().iter().map(|(id, _)| Owner::new(id.clone())).collect();
         // Whose limits are not known here is not told.
@@ -319,10 +319,10 @@ impl Books {
     }
 
     #[inline]
-    fn end_of(&self, step: &Step<'_>) -> Result<Result<Vec<Crossing>, Option<Box<Hold>>>, LedgerError> {
+    fn end_of(&self, step: &Step<'_>) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
         let mut rows = Rows::of(step.parties);
         match self.ledger.apply(step, rows.all_mut())? {
-            Outcome::Taken { .. } => Ok(Ok(crossings(step, rows.all()))),
+            Outcome::Taken { .. } => Ok(Ok(notices(step, rows.all()))),
             Outcome::Unexpected(found) => Ok(Err(found)),
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }

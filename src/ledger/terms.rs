@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::LedgerError;
-use crate::budget::{Calendar, Crossing, Hold, Limits, Owner, Party, Refusal, Standing, Usage, Windows};
+use crate::budget::{Calendar, Hold, Limits, Notice, Owner, Party, Refusal, Standing, Usage, Windows};
 use crate::time::Timestamp;
 
 /// What holds are subject to.
@@ -82,8 +82,8 @@ impl From<LedgerError> for NotReserved {
 pub struct Closed {
     /// Where it stood before.
     pub before: Standing,
-    /// The thresholds that the charge crossed.
-    pub crossings: Vec<Crossing>,
+    /// Whom to tell of the charge.
+    pub notices: Vec<Notice>,
 }
 
 /// Why a hold was not closed.
@@ -103,13 +103,13 @@ impl From<LedgerError> for Closing {
     }
 }
 
-/// A hold that lapsed on the way, with the thresholds that its charge crossed.
+/// A hold that lapsed on the way.
 #[derive(Debug)]
 pub struct Lapse {
     /// The hold.
     pub hold: Hold,
-    /// The thresholds.
-    pub crossings: Vec<Crossing>,
+    /// Whom to tell of its charge.
+    pub notices: Vec<Notice>,
 }
 
 /// What the calls of one owner for one model came to on one day.

@@ -110,7 +110,7 @@ impl Desk {
 
     fn settle(&self, hold: &Hold, usage: Usage) -> Vec<Meter> {
         let closed = self.close(hold, Phase::Settled, usage).unwrap();
-        closed.crossings.iter().map(|crossing| crossing.meter).collect()
+        closed.notices.iter().map(|notice| notice.id.meter).collect()
     }
 
     fn standing(&self, meter: Meter) -> (i128, i128) {
@@ -381,7 +381,7 @@ pub(crate) fn a_correction_tells_nothing_twice(ledger: Arc<dyn Ledger>) {
     desk.pass(600);
     let mut lapses: Vec<Lapse> = Vec::new();
     desk.books.rows(desk.account(), desk.now, &mut lapses).unwrap();
-    assert_eq!(lapses[0].crossings.len(), 1, "the lapse crossed it");
+    assert_eq!(lapses[0].notices.len(), 1, "the lapse crossed it");
     assert!(desk.settle(&hold, tokens(10)).is_empty());
     let next = desk.reserve(tokens(60)).unwrap();
     assert!(desk.settle(&next, tokens(60)).is_empty(), "told before in this window");

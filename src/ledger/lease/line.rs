@@ -138,7 +138,7 @@ impl<'a> Errand<'a> {
         let outcome = letter.read(self.owner, |step| {
             let outcome = self.desk.engine.apply(step, rows)?;
             if let Outcome::Taken { .. } = outcome {
-                self.desk.notices.keep(self.owner, step, rows);
+                self.desk.notices.keep(step, rows);
             }
             Ok(outcome)
         })?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::budget::{Moved, Notice, Owner, Step};
+use crate::budget::{Moved, Notice, Step, notices};
 use crate::sync::Mutex;
 
 /// Beyond these the oldest goes: a shared ledger that keeps notices hands it out again.
@@ -14,15 +14,14 @@ pub(super) struct Notices(Mutex<VecDeque<(Instant, Notice)>>);
 
 impl Notices {
     /// Keeps what a step that was taken crossed.
-    pub(super) fn keep(&self, owner: &Owner, step: &Step<'_>, rows: &[Moved]) {
-        if !rows.iter().any(|moved| moved.told) {
+    pub(super) fn keep(&self, step: &Step<'_>, rows: &[Moved]) {
+        let crossed = notices(step, rows);
+        if crossed.is_empty() {
             return;
         }
-        let crossed = step.changes().zip(rows);
-        let crossed = crossed.filter_map(|(change, moved)| Notice::of(owner.id(), &change, moved));
         let now = Instant::now();
         let mut waiting = self.0.lock();
-        waiting.extend(crossed.map(|notice| (now, notice)));
+        waiting.extend(crossed.into_iter().map(|notice| (now, notice)));
         let too_many = waiting.len().saturating_sub(MOST);
         waiting.drain(..too_many);
     }
