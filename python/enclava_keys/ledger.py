@@ -2,7 +2,7 @@
 
 A ledger keeps rows (one for each owner, meter and window) and holds, and does one thing: it takes a step,
 whole or not at all. What a step means is decided elsewhere; `Change.is_admitted` and `Change.carry_out` are
-all the arithmetic.
+all the arithmetic. It keeps no history, and no alerts: those are told once, by the process that settled.
 
 Calls come from any threads at once. An exception is told in the log `enclava_keys`, and the call that met it
 is denied `ledger_unavailable` or raises `LedgerError`, with the exception as its cause: nothing is admitted

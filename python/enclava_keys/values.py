@@ -19,6 +19,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Fault",
+    "Health",
     "Lease",
     "Meter",
     "Reason",
