@@ -1785,6 +1785,13 @@ const enclava_history *enclava_answer_history(const enclava_answer *answer);
  */
 const enclava_leases *enclava_answer_leases(const enclava_answer *answer);
 
+/** 1 if the key may use the model at `index` of those that were asked for, else 0: also for a call that was denied. */
+int32_t enclava_answer_allowed(const enclava_answer *answer,
+                               size_t index);
+
+/** The alert that was taken, else NULL. It belongs to the answer and lives as long. */
+const enclava_alert *enclava_answer_alert(const enclava_answer *answer);
+
 /**
  * Where the budgets of a key stood when that was asked.
  *
@@ -1794,7 +1801,7 @@ enclava_status enclava_answer_balances(const enclava_answer *answer,
                                        enclava_balances *balances);
 
 /* -------------------------------------------------------------------------- */
-/* Submitted calls: requests, permits, budgets. */
+/* Submitted calls: requests, and the gate itself. */
 /* -------------------------------------------------------------------------- */
 
 /**
@@ -1840,6 +1847,21 @@ enclava_status enclava_gate_verify_submit(const enclava_gate *gate,
                                           void *data);
 
 /**
+ * Submits enclava_gate_allowed_models(). The answer says which of the models the key may use, or has the denial.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_allowed_models_submit(const enclava_gate *gate,
+                                                  enclava_str secret,
+                                                  const enclava_str *models,
+                                                  size_t count,
+                                                  const enclava_queue *queue,
+                                                  enclava_done done,
+                                                  void *data);
+
+/**
  * Submits enclava_gate_check(). The answer has the decision or the error.
  *
  * Never blocks. Callable from any threads at once.
@@ -1851,6 +1873,34 @@ enclava_status enclava_gate_check_submit(const enclava_gate *gate,
                                          const enclava_queue *queue,
                                          enclava_done done,
                                          void *data);
+
+/**
+ * Submits enclava_gate_refresh(). The answer has the error if there is one.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_refresh_submit(const enclava_gate *gate,
+                                           const enclava_queue *queue,
+                                           enclava_done done,
+                                           void *data);
+
+/**
+ * Submits enclava_gate_flush(). The answer has the error if there is one.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_gate_flush_submit(const enclava_gate *gate,
+                                         const enclava_queue *queue,
+                                         enclava_done done,
+                                         void *data);
+
+/* -------------------------------------------------------------------------- */
+/* Submitted calls: permits and streams. */
+/* -------------------------------------------------------------------------- */
 
 /**
  * Submits enclava_permit_extend(). The answer has the permit, to be taken whatever the status is: the call that it is for
@@ -1918,6 +1968,10 @@ enclava_status enclava_permit_release_submit(enclava_permit **permit,
 ENCLAVA_NODISCARD
 enclava_status enclava_permit_free_submit(enclava_permit **permit,
                                           const enclava_queue *queue);
+
+/* -------------------------------------------------------------------------- */
+/* Submitted calls: budgets and alerts. */
+/* -------------------------------------------------------------------------- */
 
 /**
  * Submits enclava_gate_settle(). The answer has the settlement or the error.
@@ -2002,28 +2056,16 @@ enclava_status enclava_gate_leases_submit(const enclava_gate *gate,
                                           void *data);
 
 /**
- * Submits enclava_gate_refresh(). The answer has the error if there is one.
+ * Submits enclava_gate_take_alert(). The answer has the alert; its status is ENCLAVA_STATUS_NOT_FOUND if there is none.
  *
  * Never blocks. Callable from any threads at once.
  * @return as enclava_queue_submit().
  */
 ENCLAVA_NODISCARD
-enclava_status enclava_gate_refresh_submit(const enclava_gate *gate,
-                                           const enclava_queue *queue,
-                                           enclava_done done,
-                                           void *data);
-
-/**
- * Submits enclava_gate_flush(). The answer has the error if there is one.
- *
- * Never blocks. Callable from any threads at once.
- * @return as enclava_queue_submit().
- */
-ENCLAVA_NODISCARD
-enclava_status enclava_gate_flush_submit(const enclava_gate *gate,
-                                         const enclava_queue *queue,
-                                         enclava_done done,
-                                         void *data);
+enclava_status enclava_gate_take_alert_submit(const enclava_gate *gate,
+                                              const enclava_queue *queue,
+                                              enclava_done done,
+                                              void *data);
 
 /* -------------------------------------------------------------------------- */
 /* Submitted calls: keys. */

@@ -26,6 +26,7 @@ static void nothing_submitted(void) {
     NULLS(enclava_gate_authorize_submit(NULL, NULL, on, done, NULL));
     NULLS(enclava_gate_authorize_request_submit(NULL, NULL, none, 0, on, done, NULL));
     NULLS(enclava_gate_verify_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_gate_allowed_models_submit(NULL, none, NULL, 0, on, done, NULL));
     NULLS(enclava_gate_check_submit(NULL, NULL, on, done, NULL));
     NULLS(enclava_gate_settle_submit(NULL, none, zero, on, done, NULL));
     NULLS(enclava_gate_release_submit(NULL, none, on, done, NULL));
@@ -33,6 +34,7 @@ static void nothing_submitted(void) {
     NULLS(enclava_gate_usage_submit(NULL, none, on, done, NULL));
     NULLS(enclava_gate_history_submit(NULL, none, 1, on, done, NULL));
     NULLS(enclava_gate_leases_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_gate_take_alert_submit(NULL, on, done, NULL));
     NULLS(enclava_gate_refresh_submit(NULL, on, done, NULL));
     NULLS(enclava_gate_flush_submit(NULL, on, done, NULL));
     NULLS(enclava_permit_extend_submit(&permit, zero, on, done, NULL));
@@ -196,6 +198,8 @@ static void nothing_given(void) {
   CHECK(enclava_answer_decision(NULL) == NULL);
   CHECK(enclava_answer_history(NULL) == NULL);
   CHECK(enclava_answer_leases(NULL) == NULL);
+  CHECK(enclava_answer_allowed(NULL, 0) == 0);
+  CHECK(enclava_answer_alert(NULL) == NULL);
 
   CHECK(enclava_database_backup(none, none, NULL) == ENCLAVA_STATUS_INVALID_VALUE);
   NULLS(enclava_database_doctor(none, NULL, NULL));

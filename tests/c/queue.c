@@ -213,6 +213,28 @@ static void on_verified(enclava_answer *answer, void *data) {
   told++;
 }
 
+/* "o1" is none of the key's models; more were not asked for. */
+static void on_allowed(enclava_answer *answer, void *data) {
+  OK(enclava_answer_status(answer));
+  CHECK(enclava_answer_allowed(answer, 0) == 0 && enclava_answer_allowed(answer, 1) == 1);
+  CHECK(enclava_answer_allowed(answer, 2) == 0 && enclava_answer_alert(answer) == NULL && data == NULL);
+  told++;
+}
+
+static void on_denied(enclava_answer *answer, void *data) {
+  CHECK(enclava_answer_status(answer) == ENCLAVA_STATUS_DENIED && enclava_answer_allowed(answer, 1) == 0 && data == NULL);
+  CHECK(enclava_denial_reason(enclava_answer_denial(answer)) == ENCLAVA_REASON_MISSING_KEY);
+  told++;
+}
+
+static void on_alert(enclava_answer *answer, void *id) {
+  char key[ENCLAVA_KEY_ID_TEXT];
+  OK(enclava_answer_status(answer));
+  OK(enclava_alert_key_id(enclava_answer_alert(answer), key, sizeof key, NULL));
+  CHECK(strcmp(key, id) == 0);
+  told++;
+}
+
 static void on_history(enclava_answer *answer, void *data) {
   CHECK(enclava_answer_history(answer) != NULL && enclava_history_count(enclava_answer_history(answer)) == 0);
   CHECK(data == NULL);
@@ -234,7 +256,7 @@ static void on_gone(enclava_answer *answer, void *data) {
 static void keys(void) {
   char made[ENCLAVA_KEY_ID_TEXT];
   uint64_t revision;
-  enclava_str id;
+  enclava_str id, models[2];
   enclava_request request = ask(&shared, "1", 1);
 #define MADE(call) OK(call); loop_until(&told, told + 1)
   MADE(enclava_key_create_submit(shared.gate, enclava_text("{\"name\": \"n\"}"), queue, on_made, made));
@@ -243,17 +265,26 @@ static void keys(void) {
   MADE(enclava_key_import_submit(shared.gate, enclava_text("{\"name\": 1}"), queue, on_faults, "/name"));
   MADE(enclava_key_rotate_submit(shared.gate, id, 60, queue, on_made, made));
   revision = 3;
-  MADE(enclava_key_update_submit(shared.gate, id, enclava_text("{\"name\": \"m\"}"), 2, 0, queue, on_key, &revision));
+  MADE(enclava_key_update_submit(shared.gate, id, enclava_text("{\"daily_spend_limit\": 3, \"alert_threshold\": 0.5}"), 2, 0,
+                                 queue, on_key, &revision));
   revision = 4;
   MADE(enclava_key_disable_submit(shared.gate, id, queue, on_key, &revision));
   revision = 5;
   MADE(enclava_key_enable_submit(shared.gate, id, queue, on_key, &revision));
   MADE(enclava_gate_record_submit(shared.gate, id, usage("2", 0), enclava_text(NULL), queue, on_told, NULL));
+  MADE(enclava_gate_take_alert_submit(shared.gate, queue, on_alert, made));
+  MADE(enclava_gate_take_alert_submit(shared.gate, queue, on_gone, NULL));
   MADE(enclava_gate_usage_submit(shared.gate, id, queue, on_usage, NULL));
   MADE(enclava_gate_history_submit(shared.gate, id, 9, queue, on_history, NULL));
   MADE(enclava_gate_leases_submit(shared.gate, id, queue, on_leases, NULL));
   MADE(enclava_gate_check_submit(shared.gate, &request, queue, on_decided, NULL));
   MADE(enclava_gate_verify_submit(shared.gate, enclava_text("x"), queue, on_verified, NULL));
+  OK(enclava_key_update(shared.gate, enclava_text(shared.id), enclava_text("{\"allowed_models\": [\"gpt-4\"]}"), 0, 0, NULL,
+                        NULL));
+  models[0] = enclava_text("o1");
+  models[1] = request.model;
+  MADE(enclava_gate_allowed_models_submit(shared.gate, request.secret, models, 2, queue, on_allowed, NULL));
+  MADE(enclava_gate_allowed_models_submit(shared.gate, enclava_text(NULL), models, 2, queue, on_denied, NULL));
   MADE(enclava_gate_refresh_submit(shared.gate, queue, on_told, NULL));
   revision = 6;
   MADE(enclava_key_revoke_submit(shared.gate, id, queue, on_key, &revision));

@@ -179,10 +179,13 @@ pub extern "C" fn enclava_gate_take_alert(
 ) -> enclava_status {
     guard(|| {
         let alert = Slot::required(alert, "alert")?;
-        let taken = given(gate, "gate")?.0.take_alerts(1).pop();
-        alert.fill(enclava_alert(taken.ok_or(Fault::NotFound("alert"))?));
+        alert.fill(take(&given(gate, "gate")?.0)?);
         Ok(())
     })
+}
+
+pub(crate) fn take(gate: &Gate) -> Result<enclava_alert, Fault> {
+    gate.take_alerts(1).pop().map(enclava_alert).ok_or(Fault::NotFound("alert"))
 }
 
 /// Frees an alert that was taken. NULL is nothing to free.

@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use crate::alert::enclava_alert;
 use crate::books::enclava_balances;
 use crate::decision::enclava_decision;
 use crate::denial::enclava_denial;
@@ -42,6 +43,8 @@ pub(crate) enum Given {
     Balances(Box<enclava_balances>),
     History(enclava_history),
     Leases(enclava_leases),
+    Allowed(Vec<bool>),
+    Alert(enclava_alert),
 }
 
 impl enclava_answer {
@@ -55,11 +58,11 @@ impl enclava_answer {
         answer.deny(decided)
     }
 
-    /// What a call comes to that decides whose a secret is.
-    pub(crate) fn identify(call: impl FnOnce() -> Result<enclava_key, Fault>) -> Self {
+    /// What a call comes to that decides whose a secret is, or what it allows.
+    pub(crate) fn decide(call: impl FnOnce() -> Result<Given, Fault>) -> Self {
         let mut answer = Self::default();
         let decided = wall(|| {
-            answer.given = Given::Key(call()?);
+            answer.given = call()?;
             Ok(())
         });
         answer.deny(decided)
@@ -208,6 +211,24 @@ pub extern "C" fn enclava_answer_history(answer: Option<&enclava_answer>) -> Opt
 pub extern "C" fn enclava_answer_leases(answer: Option<&enclava_answer>) -> Option<&enclava_leases> {
     or(None, || match &answer?.given {
         Given::Leases(leases) => Some(leases),
+        _ => None,
+    })
+}
+
+/// 1 if the key may use the model at `index` of those that were asked for, else 0: also for a call that was denied.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_answer_allowed(answer: Option<&enclava_answer>, index: usize) -> i32 {
+    or(0, || match answer.map(|answer| &answer.given) {
+        Some(Given::Allowed(allowed)) => allowed.get(index).copied().unwrap_or(false).into(),
+        _ => 0,
+    })
+}
+
+/// The alert that was taken, else NULL. It belongs to the answer and lives as long.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_answer_alert(answer: Option<&enclava_answer>) -> Option<&enclava_alert> {
+    or(None, || match &answer?.given {
+        Given::Alert(alert) => Some(alert),
         _ => None,
     })
 }

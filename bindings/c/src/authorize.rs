@@ -2,9 +2,12 @@
 
 use std::mem::MaybeUninit;
 
+use enclava_keys::Gate;
+
 use crate::decision::enclava_decision;
 use crate::denial::enclava_denial;
 use crate::error::enclava_error;
+use crate::fault::Fault;
 use crate::gate::enclava_gate;
 use crate::guard::{decide, explain};
 use crate::handle::{Slot, given};
@@ -110,13 +113,23 @@ pub extern "C" fn enclava_gate_allowed_models(
         let models = items(models, count, "models")?;
         let allowed = room(allowed, count, "allowed")?;
         allowed.fill(MaybeUninit::new(0));
-        let models = models.iter().map(|model| model.text("models")).collect::<Result<Vec<_>, _>>()?;
-        let key = given(gate, "gate")?.0.verify(secret.bytes("secret")?)?;
-        for (place, model) in allowed.iter_mut().zip(models) {
-            place.write(key.models().permits(model).into());
+        let told = read_allowed(&given(gate, "gate")?.0, secret, models)?;
+        for (place, is_allowed) in allowed.iter_mut().zip(told) {
+            place.write(is_allowed.into());
         }
         Ok(())
     })
+}
+
+/// Which of `models` the key may use.
+pub(crate) fn read_allowed(
+    gate: &Gate,
+    secret: enclava_str,
+    models: &[enclava_str],
+) -> Result<Vec<bool>, Fault> {
+    let models = models.iter().map(|model| model.text("models")).collect::<Result<Vec<_>, _>>()?;
+    let key = gate.verify(secret.bytes("secret")?)?;
+    Ok(models.into_iter().map(|model| key.models().permits(model)).collect())
 }
 
 /// What enclava_gate_authorize() would answer now, with every rule on the way. Consumes nothing, counts nothing, never

@@ -65,6 +65,10 @@ mod answer;
 
 mod submit;
 
+mod submit_permit;
+
+mod submit_books;
+
 mod submit_keys;
 
 mod database;
@@ -111,7 +115,9 @@ pub use status::*;
 pub use step::*;
 pub use store::*;
 pub use submit::*;
+pub use submit_books::*;
 pub use submit_keys::*;
+pub use submit_permit::*;
 pub use text::enclava_str;
 pub use time::*;
 pub use version::*;
