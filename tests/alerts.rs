@@ -259,3 +259,31 @@ fn a_gate_may_go_while_it_asks() {
     }
     assert!(told >= 50);
 }
+
+#[test]
+fn an_alert_that_was_heard_or_is_kept_is_not_lost() {
+    let many = 1_100;
+    let crosses = |gate: &Gate| {
+        for key in 0..many {
+            let spec = KeySpec::new("k").daily_token_limit(10).alert_threshold("0.5").id(format!("k{key}"));
+            let made = gate.create_key(&spec).unwrap();
+            let request = Request::new(made.secret.reveal()).tokens(6);
+            gate.authorize(&request).unwrap().settle(Usage::new(enclava_keys::Money::ZERO, 6)).unwrap();
+            if key % 500 == 499 {
+                gate.flush().unwrap();
+            }
+        }
+        gate.flush().unwrap();
+    };
+    let polled = Gate::open("memory:").unwrap();
+    crosses(&polled);
+    assert_eq!((polled.take_alerts(usize::MAX).len(), polled.stats().alerts_lost), (1_024, 76));
+    let (hears, heard) = mpsc::channel();
+    let told = Gate::open("memory:").unwrap();
+    told.on_alert(move |alert| hears.send(alert.id.clone()));
+    crosses(&told);
+    assert_eq!((heard.try_iter().count(), told.stats().alerts_lost), (many, 0));
+    let kept = Gate::builder().ledger(Arc::new(Outboxed::default())).open("memory:").unwrap();
+    crosses(&kept);
+    assert_eq!(kept.stats().alerts_lost, 0);
+}

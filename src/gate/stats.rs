@@ -82,7 +82,7 @@ pub struct Stats {
     pub extended: u64,
     /// Calls that came to more than was set aside.
     pub overrun: u64,
-    /// Alerts that a full queue pushed out.
+    /// Alerts that nobody heard: a full queue pushed them out, and the ledger does not keep them.
     pub alerts_lost: u64,
     /// Events that a full queue pushed out.
     pub events_lost: u64,

@@ -132,8 +132,13 @@ impl Shared {
     }
 
     pub(super) fn lost(&self) -> u64 {
+        // What the ledger keeps is handed out again.
+        if self.patience.is_some() {
+            return 0;
+        }
         let state = self.state.lock();
-        state.polled.lost().saturating_add(state.waiting.lost())
+        // Whoever has a callback need not poll.
+        if state.callback.is_some() { state.waiting.lost() } else { state.polled.lost() }
     }
 
     pub(super) fn flush(&self) {
