@@ -19,7 +19,9 @@ enum { CLIENTS = 6 };
 typedef struct client {
   int number;
   int is_gone;
+  int tries;
   enclava_permit *permit;
+  enclava_usage usage;
 } client;
 
 static enclava_gate *gate;
@@ -37,22 +39,44 @@ static void close_client(client *client, const char *how) {
   open_clients--;
 }
 
+/* Off the loop like all else, and there is always room for it. A permit that goes charges what it was told; with a ledger
+   that is silent even then, its estimate is charged when the hold lapses. */
+static void leave_to_queue(client *client) {
+  must(enclava_permit_free_submit(&client->permit, queue), "free permit");
+  close_client(client, "was answered, and left to the queue to be charged");
+}
+
+static void settle(client *client);
+
 static void on_settled(enclava_answer *answer, void *data) {
   client *client = data;
-  if (enclava_answer_status(answer) == ENCLAVA_STATUS_LEDGER) {
-    /* Nothing is lost: the permit comes back, to be settled again in a moment. */
-    must(enclava_answer_take_permit(answer, &client->permit), "take permit");
-    close_client(client, "will be settled later");
-    enclava_permit_free(client->permit);
+  enclava_status status = enclava_answer_status(answer);
+  if (status == ENCLAVA_STATUS_OK) {
+    close_client(client, "was answered and charged");
     return;
   }
-  close_client(client, "was answered and charged");
+  /* Nothing is lost: the permit comes back. If only the ledger could not answer it is settled once more. */
+  must(enclava_answer_take_permit(answer, &client->permit), "take permit");
+  if (status == ENCLAVA_STATUS_LEDGER && client->tries == 1) {
+    settle(client);
+  } else {
+    leave_to_queue(client);
+  }
+}
+
+static void settle(client *client) {
+  client->tries++;
+  if (enclava_permit_settle_submit(&client->permit, client->usage, queue, on_settled, client) != ENCLAVA_STATUS_OK) {
+    leave_to_queue(client); /* the queue is full */
+  }
 }
 
 /* The model has answered: a real gateway comes here when its upstream's socket says so. */
 static void model_answered(client *client) {
-  enclava_usage usage = {{0, 31000000000}, 1234}; /* $0.031 */
-  must(enclava_permit_settle_submit(&client->permit, usage, queue, on_settled, client), "settle");
+  client->usage.cost.pico = 31000000000; /* $0.031 */
+  client->usage.tokens = 1234;
+  must(enclava_permit_progress(client->permit, client->usage), "progress"); /* what it charges if it only goes */
+  settle(client);
 }
 
 static void on_authorized(enclava_answer *answer, void *data) {
@@ -92,7 +116,7 @@ static void request_arrived(client *client, const char *secret, const char *mode
 
 int main(void) {
   const char *spec = "{\"name\": \"App\", \"allowed_models\": [\"gpt-4\"], \"daily_spend_limit\": \"0.15\"}";
-  client clients[CLIENTS] = {{0, 0, NULL}};
+  client clients[CLIENTS] = {{0, 0, 0, NULL, {{0, 0}, 0}}};
   enclava_secret *secret;
   struct pollfd ready = {0, POLLIN, 0};
   int i;
