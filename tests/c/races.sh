@@ -15,7 +15,7 @@ RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sani
 library=$CARGO_TARGET_DIR/$host/debug/libenclava.a
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for program in threads queue; do
+for program in alerts leases queue threads; do
 	# The runtime is the one of the compiler that built the library.
 	${CC:-cc} -std=c11 -g -fsanitize=thread -I include -c "tests/c/$program.c" -o "$work/$program.o"
 	${CC:-cc} "$work/$program.o" "$library" -Wl,--whole-archive "$runtime" -Wl,--no-whole-archive \
