@@ -28,9 +28,9 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, prop_state_machine};
 
-use crate::machine::Machine;
 #[cfg(feature = "sqlite")]
 use crate::machine::OnSqlite;
+use crate::machine::{Machine, OnLeases};
 use crate::oracle::Answer;
 
 /// A few hundred cases in `cargo test`; `PROPTEST_CASES` for more.
@@ -45,6 +45,13 @@ prop_state_machine! {
 
     #[test]
     fn every_answer_is_foretold(sequential 20..64 => Machine);
+}
+
+prop_state_machine! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_answer_is_foretold_with_leases(sequential 20..64 => OnLeases);
 }
 
 // Every call here waits for the disk.

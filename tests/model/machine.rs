@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use enclava_keys::budget::{Amount, PermitId};
 use enclava_keys::gate::{Alert, Balance, Settlement};
+use enclava_keys::ledger::{LeasedLedger, MemoryLedger};
 use enclava_keys::{
     Denial, Error, Gate, KeyEdit, KeyId, KeySpec, ManualClock, Permit, Reason, Request, Usage,
 };
@@ -52,6 +53,10 @@ pub(crate) struct Subject {
     crashed: Vec<Permit>,
     // What the gate must have counted.
     denied: BTreeMap<Reason, u64>,
+    // What is reported after each step. Alerts come with the reports then.
+    leases: Option<Arc<LeasedLedger>>,
+    // It remembers a call that the oracle has forgotten: from there on they tell different stories.
+    remembers_more: bool,
 }
 
 impl StateMachineTest for Machine {
@@ -63,7 +68,18 @@ impl StateMachineTest for Machine {
     }
 
     fn apply(mut subject: Subject, oracle: &Oracle, op: Op) -> Subject {
-        let answer = subject.happen(oracle, &op);
+        if subject.remembers_more {
+            return subject;
+        }
+        let mut answer = subject.happen(oracle, &op);
+        if subject.leases.is_some() {
+            if answer.remembers_more_than(&oracle.answer) {
+                subject.remembers_more = true;
+                return subject;
+            }
+            answer.tell_alerts_of(&oracle.answer);
+            subject.report();
+        }
         // An engine that could not answer says why.
         let why = if answer == oracle.answer { Vec::new() } else { subject.gate.take_events(99) };
         assert_eq!(answer, oracle.answer, "the answer to {op:?}; {why:?}");
@@ -146,14 +162,30 @@ impl Subject {
     fn open(oracle: &Oracle, url: &str) -> Self {
         let clock = Arc::new(ManualClock::new(oracle.now));
         let builder = Gate::builder().clock(Arc::<ManualClock>::clone(&clock)).max_in_flight(MOST_LIVE);
+        Self::with(builder.open(url).unwrap(), clock)
+    }
+
+    fn with(gate: Gate, clock: Arc<ManualClock>) -> Self {
         Self {
-            gate: builder.open(url).unwrap(),
+            gate,
             clock,
+            leases: None,
+            remembers_more: false,
             secrets: Default::default(),
             permits: Vec::new(),
             ids: Vec::new(),
             crashed: Vec::new(),
             denied: BTreeMap::new(),
+        }
+    }
+
+    fn report(&self) {
+        if let Some(leases) = &self.leases {
+            // Who looks has lapse what is due, which is to be reported as well.
+            (0..SLOTS).for_each(|slot| drop(self.gate.usage(&id(slot))));
+            // It may fail for a day that the ledger has let go, of which it was never told anything.
+            let _ = leases.tend();
+            let _ = self.gate.flush();
         }
     }
 
@@ -176,24 +208,24 @@ impl Subject {
             Op::Authorize { slot, secret, estimate, request } => {
                 self.authorize(slot, secret, estimate, request)
             }
-            Op::Dispatched { call } => self.with(oracle, call, |permit| {
+            Op::Dispatched { call } => self.with_permit(oracle, call, |permit| {
                 permit.dispatched();
                 Answer::Done
             }),
-            Op::Progress { call, usage } => self.with(oracle, call, |permit| {
+            Op::Progress { call, usage } => self.with_permit(oracle, call, |permit| {
                 permit.progress(usage);
                 Answer::Done
             }),
-            Op::Extend { call, more } => self.with(oracle, call, |permit| done(permit.extend(more))),
+            Op::Extend { call, more } => self.with_permit(oracle, call, |permit| done(permit.extend(more))),
             Op::Settle { call, bill } => {
                 let usage = oracle.nth(call).map(|call| of(bill, &oracle.calls[call]));
-                self.with(oracle, call, |permit| {
+                self.with_permit(oracle, call, |permit| {
                     permit.settle(usage.unwrap()).map_or_else(|e| failed(&e), settled)
                 })
             }
             Op::Release { call } => {
                 let expected = &oracle.answer;
-                self.with(oracle, call, |permit| released(permit.release(), expected))
+                self.with_permit(oracle, call, |permit| released(permit.release(), expected))
             }
             Op::Drop { call } => self.take(oracle, call, drop),
             Op::Detach { call } => self.take(oracle, call, |permit| drop(permit.detach())),
@@ -283,7 +315,12 @@ impl Subject {
     }
 
     // The oracle has taken the step already: a permit that is out of hand is found by what there is.
-    fn with(&mut self, oracle: &Oracle, call: usize, act: impl FnOnce(&mut Permit) -> Answer) -> Answer {
+    fn with_permit(
+        &mut self,
+        oracle: &Oracle,
+        call: usize,
+        act: impl FnOnce(&mut Permit) -> Answer,
+    ) -> Answer {
         let permit = oracle.nth(call).and_then(|call| self.permits[call].as_mut());
         permit.map_or(Answer::Nothing, act)
     }
@@ -322,6 +359,47 @@ fn released(result: Result<(), Error>, expected: &Answer) -> Answer {
     match (result, expected) {
         (Ok(()), Answer::Settled { usage: Usage::ZERO, alerts, .. }) if alerts.is_empty() => expected.clone(),
         (result, _) => done(result),
+    }
+}
+
+/// The same with leases in front of the ledger.
+pub(crate) struct OnLeases;
+
+impl ReferenceStateMachine for OnLeases {
+    type State = Oracle;
+    type Transition = Op;
+
+    fn init_state() -> BoxedStrategy<Oracle> {
+        Machine::init_state()
+    }
+
+    fn transitions(oracle: &Oracle) -> BoxedStrategy<Op> {
+        Machine::transitions(oracle)
+    }
+
+    fn apply(oracle: Oracle, op: &Op) -> Oracle {
+        <Machine as ReferenceStateMachine>::apply(oracle, op)
+    }
+}
+
+impl StateMachineTest for OnLeases {
+    type SystemUnderTest = Subject;
+    type Reference = Self;
+
+    fn init_test(oracle: &Oracle) -> Subject {
+        let clock = Arc::new(ManualClock::new(oracle.now));
+        let ledger = LeasedLedger::tended_by_hand(Arc::new(MemoryLedger::new()), clock.clone());
+        let ledger = Arc::new(ledger);
+        let builder = Gate::builder().clock(clock.clone()).max_in_flight(MOST_LIVE).ledger(ledger.clone());
+        Subject { leases: Some(ledger), ..Subject::with(builder.open("memory:").unwrap(), clock) }
+    }
+
+    fn apply(subject: Subject, oracle: &Oracle, op: Op) -> Subject {
+        <Machine as StateMachineTest>::apply(subject, oracle, op)
+    }
+
+    fn teardown(subject: Subject, oracle: Oracle) {
+        Machine::teardown(subject, oracle);
     }
 }
 

@@ -35,6 +35,30 @@ pub(crate) enum Answer {
     Unavailable,
 }
 
+impl Answer {
+    /// Whether it is about a call that has been over for so long that `expected` says nothing of it: with leases, each process
+    /// and the shared ledger remember as many as the ledger alone.
+    pub(crate) fn remembers_more_than(&self, expected: &Self) -> bool {
+        let is_conflict = |refusal: &Refusal| refusal.reason == Reason::InternalError;
+        match (self, expected) {
+            (Self::Denied(refusal), Self::Admitted { .. } | Self::Denied(_)) => {
+                is_conflict(refusal) && *self != *expected
+            }
+            (Self::Conflict, Self::Settled { .. }) | (Self::AlreadySettled(_), Self::NotFound) => true,
+            _ => false,
+        }
+    }
+
+    /// Takes the alerts of a settlement for told, which are told later unless the shared ledger was asked itself.
+    pub(crate) fn tell_alerts_of(&mut self, expected: &Self) {
+        if let (Self::Settled { alerts, .. }, Self::Settled { alerts: expected, .. }) = (self, expected)
+            && alerts.is_empty()
+        {
+            alerts.clone_from(expected);
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,

@@ -24,6 +24,8 @@ pub(super) struct Account {
     /// What the last step said that the owner may use.
     pub(super) limits: Limits,
     pub(super) days: Vec<Day>,
+    /// When the last day began that it ever had, whatever the clock did since.
+    pub(super) latest_day: Timestamp,
     holds: Holds,
     models: Models,
     /// Where those wait who have to ask the shared ledger about this owner.
@@ -32,8 +34,8 @@ pub(super) struct Account {
     pub(super) is_listed: bool,
     /// Whether it is to be forgotten.
     pub(super) is_leaving: bool,
-    /// What the shared ledger keeps for calls of this process.
-    pub(super) elsewhere: Elsewhere,
+    // What the shared ledger keeps for calls of this process.
+    elsewhere: Elsewhere,
 }
 
 /// What an owner's leases answer to a step.
@@ -80,6 +82,7 @@ impl Kept for Account {
             owner,
             limits: Limits::default(),
             days: Vec::new(),
+            latest_day: Timestamp::EPOCH,
             holds: Holds::default(),
             models: Models::default(),
             line: Arc::default(),
@@ -113,8 +116,13 @@ impl Account {
                 _ => found,
             }
         };
+        if is_new && self.is_leaving {
+            // Whoever was to be forgotten has come back under the same name: that is the shared ledger's to know first.
+            return Ok(Here::Elsewhere);
+        }
         if step.asks {
-            if step.most_live.is_some_and(|most| self.holds.live() >= most) {
+            let live = self.holds.live().saturating_add(self.elsewhere.live());
+            if step.most_live.is_some_and(|most| live >= most) {
                 return Ok(Here::Not(Outcome::Crowded));
             }
             if *party.limits != self.limits {
@@ -123,6 +131,9 @@ impl Account {
         } else if is_new {
             // A charge without a reservation has nothing to wait for here.
             return Ok(Here::Elsewhere);
+        } else {
+            // The limits of now decide whom the report tells of the charge.
+            self.heed(party.limits);
         }
         let Some(day) = self.days.iter_mut().find(|day| day.windows == party.windows) else {
             return if is_new { Ok(Here::Short) } else { Err(LedgerError::new("a hold without a day")) };
@@ -137,8 +148,6 @@ impl Account {
         if step.asks {
             day.is_active = true;
             if is_new {
-                // Whoever was to be forgotten has come back under the same name.
-                self.is_leaving = false;
                 self.models.note(seat, step.model);
             }
             if !day.is_low && day.runs_low() {
@@ -168,15 +177,11 @@ impl Account {
         self.days.iter_mut().find(|day| day.windows == windows)
     }
 
-    /// When the last of its days begins.
-    pub(super) fn latest_day(&self) -> Option<Timestamp> {
-        self.days.iter().map(|day| day.windows.day.start).max()
-    }
-
     /// Makes the account of a lease of `windows`, and puts the owner on the list; true if it was not there.
     pub(super) fn begin(&mut self, windows: Windows) -> bool {
         if self.day(windows).is_none() {
             self.days.push(Day::new(windows));
+            self.latest_day = self.latest_day.max(windows.day.start);
         }
         !std::mem::replace(&mut self.is_listed, true)
     }
@@ -207,7 +212,7 @@ impl Account {
         let Some(day) = self.days.iter().find(|day| day.windows == windows) else {
             return Sum { used: Units::ZERO, held: Units::ZERO, granted: Units::ZERO, is_open: false };
         };
-        let is_open = self.holds.open().any(|hold| hold.windows == windows);
+        let is_open = !self.is_ending() && self.holds.open().any(|hold| hold.windows == windows);
         Sum { used: day.used, held: day.held, granted: day.granted, is_open }
     }
 
@@ -222,13 +227,26 @@ impl Account {
         self.holds.get(seat).map(|hold| Hold { seat, ..hold.clone() })
     }
 
-    /// Whether it is to be forgotten, and nothing is in flight or untold any more.
+    /// Whether it is to be forgotten, and nothing is in flight any more: what was given up is not corrected then.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_leaving && self.holds.live() == 0 && self.elsewhere.live() == 0
+    }
+
+    /// Whether there is nothing to be told of it either.
     pub(super) fn has_left(&self) -> bool {
-        self.is_leaving && self.days.is_empty() && self.holds.live() == 0
+        self.is_ending() && self.days.is_empty()
     }
 
     pub(super) fn live(&self) -> u32 {
         self.holds.live()
+    }
+
+    /// The shared ledger took a step itself, and says when the next call lapses.
+    pub(super) fn went_elsewhere(&mut self, step: &Step<'_>, next_lapse: Timestamp) {
+        if step.expected() == 0 {
+            self.is_leaving = false;
+        }
+        self.elsewhere.note(step, next_lapse);
     }
 
     /// The live holds whose lifetime has passed. The shared ledger is about to be asked for its own.
@@ -240,8 +258,8 @@ impl Account {
     /// Lets go of the days of which there is nothing more to tell, as far as `told` knows them, and takes the owner off the
     /// list if none is left.
     pub(super) fn tidy(&mut self, told: impl Fn(&Day) -> Told) {
-        let holds = &self.holds;
-        let is_pinned = |day: &Day| holds.open().any(|hold| hold.windows == day.windows);
+        let (holds, is_ending) = (&self.holds, self.is_ending());
+        let is_pinned = |day: &Day| !is_ending && holds.open().any(|hold| hold.windows == day.windows);
         self.days.retain(|day| day.has_tallies() || told(day) != Told::Ended || is_pinned(day));
         self.is_listed = self.days.iter().any(|day| day.has_tallies() || told(day) == Told::Under);
         if self.models.len() > MANY_MODELS && self.days.is_empty() {

@@ -175,7 +175,11 @@ impl Desk {
             self.see(party.owner, party.windows, rows)?;
         }
         if let (Outcome::Taken { next_lapse, .. }, Some(home)) = (&outcome, step.parties.first()) {
-            self.with(home.owner, |account| account.elsewhere.note(step, *next_lapse))?;
+            self.with(home.owner, |account| account.went_elsewhere(step, *next_lapse))?;
+            if self.read(home.owner, |account| account.is_ending())? {
+                // The step was taken. What cannot be told now is told when the ledger is flushed.
+                let _ = self.tend(home.owner, Leaves::Held);
+            }
         }
         Ok(outcome)
     }
@@ -188,7 +192,7 @@ impl Desk {
             if let Outcome::Taken { next_lapse, .. } = outcome {
                 self.with(home.owner, |account| {
                     account.tighten();
-                    account.elsewhere.note(step, next_lapse);
+                    account.went_elsewhere(step, next_lapse);
                 })?;
             }
             Ok(outcome)

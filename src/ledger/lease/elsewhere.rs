@@ -30,6 +30,11 @@ impl Elsewhere {
         self.live.contains(&id) || self.over.contains(&id)
     }
 
+    /// How many are in flight.
+    pub(super) fn live(&self) -> u32 {
+        u32::try_from(self.live.len()).unwrap_or(u32::MAX)
+    }
+
     /// No call lapses before.
     pub(super) fn next_lapse(&self) -> Timestamp {
         self.next_lapse

@@ -123,11 +123,9 @@ impl<'a> Errand<'a> {
     // well, which then never answers anything else.
     fn may_give_up(&mut self, windows: Windows) -> Result<bool, LedgerError> {
         let asked = self.line.backing(windows)?.letter.as_ref().and_then(Letter::opens);
-        let latest = self.desk.with(self.owner, |account| account.latest_day())?;
+        let latest = self.desk.with(self.owner, |account| account.latest_day)?;
         match asked {
-            Some(id) if latest > Some(windows.day.start) => {
-                Ok(self.desk.engine.hold(self.owner, id)?.is_none())
-            }
+            Some(id) if latest > windows.day.start => Ok(self.desk.engine.hold(self.owner, id)?.is_none()),
             _ => Ok(false),
         }
     }
