@@ -434,7 +434,8 @@ typedef struct enclava_options {
   /**
    * 1: take slices of the budgets and hand them out in this process, so that most calls do not ask the ledger; for one that
    * processes share. No limit is passed for it. Permits and request ids then work in the process that was asked for them,
-   * alerts come up to a second later, and what a killed process had leased stays held until its permit is settled.
+   * alerts come a second or more later, calls in flight are bounded for each process, and what a killed process had leased
+   * stays held until its permit is settled (enclava_gate_leases()).
    */
   int32_t leased;
   /** Zero. */
@@ -2188,20 +2189,20 @@ enclava_status enclava_key_delete_submit(const enclava_gate *gate,
  * is `to`, for its owner alone. Gates go on using it meanwhile. The copy is a database like the first.
  *
  * Blocks. Callable from any threads at once.
- * @return ENCLAVA_STATUS_INVALID_VALUE for another URL or a path that is not stated; ENCLAVA_STATUS_LEDGER if it cannot be
- * copied, or `to` is there already.
+ * @return ENCLAVA_STATUS_INVALID_VALUE for another URL or a path that is not stated; ENCLAVA_STATUS_LEDGER if it is not
+ * there or cannot be copied, or `to` is there already.
  */
 enclava_status enclava_database_backup(enclava_str url,
                                        enclava_str to,
                                        enclava_error **error);
 
 /**
- * Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. One
- * that is not there is made, as a gate makes it. Free the answer with enclava_health_free().
+ * Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. Free
+ * the answer with enclava_health_free().
  *
  * Blocks, for as long as there is much to read. Callable from any threads at once.
  * @return ENCLAVA_STATUS_OK whatever was found, if it could be read; ENCLAVA_STATUS_INVALID_VALUE for another URL;
- * ENCLAVA_STATUS_LEDGER.
+ * ENCLAVA_STATUS_LEDGER if it is not there or cannot be read.
  */
 enclava_status enclava_database_doctor(enclava_str url,
                                        enclava_health **health,

@@ -85,6 +85,10 @@ static void care(const char *url, const char *folder) {
   CHECK(enclava_database_doctor(enclava_text("memory:"), &health, &error) == ENCLAVA_STATUS_INVALID_VALUE && health == NULL);
   enclava_error_free(error);
   unlink(copy);
+  sprintf(copy, "sqlite:///%s/typo.db", folder);
+  CHECK(enclava_database_doctor(enclava_text(copy), &health, &error) == ENCLAVA_STATUS_LEDGER && health == NULL);
+  enclava_error_free(error);
+  CHECK(enclava_database_backup(enclava_text(copy), enclava_text("copy"), NULL) == ENCLAVA_STATUS_LEDGER);
 }
 
 int main(void) {

@@ -24,8 +24,8 @@ pub struct enclava_health(Health);
 /// is `to`, for its owner alone. Gates go on using it meanwhile. The copy is a database like the first.
 ///
 /// Blocks. Callable from any threads at once.
-/// @return ENCLAVA_STATUS_INVALID_VALUE for another URL or a path that is not stated; ENCLAVA_STATUS_LEDGER if it cannot be
-/// copied, or `to` is there already.
+/// @return ENCLAVA_STATUS_INVALID_VALUE for another URL or a path that is not stated; ENCLAVA_STATUS_LEDGER if it is not
+/// there or cannot be copied, or `to` is there already.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_database_backup(
     url: enclava_str,
@@ -41,12 +41,12 @@ pub extern "C" fn enclava_database_backup(
     })
 }
 
-/// Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. One
-/// that is not there is made, as a gate makes it. Free the answer with enclava_health_free().
+/// Reads a whole database, counts everything in it again, and tells what does not fit. Gates go on using it meanwhile. Free
+/// the answer with enclava_health_free().
 ///
 /// Blocks, for as long as there is much to read. Callable from any threads at once.
 /// @return ENCLAVA_STATUS_OK whatever was found, if it could be read; ENCLAVA_STATUS_INVALID_VALUE for another URL;
-/// ENCLAVA_STATUS_LEDGER.
+/// ENCLAVA_STATUS_LEDGER if it is not there or cannot be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_database_doctor(
     url: enclava_str,
@@ -90,5 +90,5 @@ pub extern "C" fn enclava_health_free(health: Option<Box<enclava_health>>) {
 fn open(url: enclava_str) -> Result<Sqlite, Fault> {
     fork::watch();
     let url = url.text("url")?;
-    Sqlite::open(url).map_err(|fault| Error::from(fault).into())
+    Sqlite::existing(url).map_err(|fault| Error::from(fault).into())
 }

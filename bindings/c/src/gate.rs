@@ -80,7 +80,8 @@ pub struct enclava_options {
     pub store_data: *mut c_void,
     /// 1: take slices of the budgets and hand them out in this process, so that most calls do not ask the ledger; for one that
     /// processes share. No limit is passed for it. Permits and request ids then work in the process that was asked for them,
-    /// alerts come up to a second later, and what a killed process had leased stays held until its permit is settled.
+    /// alerts come a second or more later, calls in flight are bounded for each process, and what a killed process had leased
+    /// stays held until its permit is settled (enclava_gate_leases()).
     pub leased: i32,
     /// Zero.
     pub reserved: u32,
