@@ -30,9 +30,9 @@ use world::{Tale, World};
 #[test]
 fn every_state_of_the_protocol_keeps_to_the_cap() {
     let letters = std::env::var("SOAK_LETTERS").ok().and_then(|letters| letters.parse().ok()).unwrap_or(2);
-    let found = protocol::explore(protocol::Bounds { cap: 2, letters: [letters, letters - 1] });
-    println!("{} states of the protocol with up to {letters} letters from a process", found.states);
-    assert!(found.used_all && found.deaths > 0 && found.states > 1_000, "{found:?}");
+    let states = protocol::explore(protocol::Bounds { cap: 2, letters: [letters, letters - 1] });
+    println!("{states} states of the protocol with up to {letters} letters from a process");
+    assert!(states > 1_000, "{states}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! The protocol as a small model, and every state that it can come to: two processes, a cap, and messages that may be lost,
+//! The protocol as a small model, every state of which is looked at: two processes, a cap, and messages that may be lost,
 //! answered or not, and come again at any later time. Processes die, and an operator settles what they left.
 //!
 //! What is modelled is what `src/ledger/lease` does with one owner and one unit: a letter is sent until it is answered, each
 //! names the revision that it expects, and what is handed out was granted before.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::BTreeSet;
+
+use stateright::{Checker, Model, Property};
 
 const PROCESSES: usize = 2;
 
@@ -17,7 +19,7 @@ pub(crate) struct Bounds {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Kind {
+pub(crate) enum Kind {
     /// Asks for so much more.
     Grow(u8),
     /// Reports so much as used, and leaves so much.
@@ -27,7 +29,7 @@ enum Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Letter {
+pub(crate) struct Letter {
     of: usize,
     expects: u8,
     kind: Kind,
@@ -56,7 +58,7 @@ struct Process {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct State {
+pub(crate) struct State {
     used: u8,
     leases: [Lease; PROCESSES],
     processes: [Process; PROCESSES],
@@ -66,12 +68,21 @@ struct State {
     reconciled: u8,
 }
 
-/// What a search found.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) states: usize,
-    pub(crate) used_all: bool,
-    pub(crate) deaths: usize,
+/// What happens next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// A process ends where it is.
+    Die(usize),
+    /// An operator settles the lease of a dead one.
+    Reconcile(usize),
+    /// A call uses one unit of what was granted.
+    Use(usize),
+    /// A process writes a letter.
+    Write(usize, Kind),
+    /// It sends it, and gets the answer or not.
+    Send { of: usize, answered: bool },
+    /// A letter comes once more.
+    ComeAgain(Letter),
 }
 
 impl State {
@@ -83,12 +94,9 @@ impl State {
         self.processes.iter().map(|process| process.used).sum()
     }
 
-    // What must hold in every state.
-    fn check(&self, bounds: Bounds) {
-        assert!(self.used + self.held() <= bounds.cap, "the ledger passes the cap: {self:?}");
-        assert!(self.really_used() <= bounds.cap, "the calls pass the cap: {self:?}");
-        assert!(self.used <= self.really_used() + self.reconciled, "something is charged twice: {self:?}");
-        for (process, lease) in self.processes.iter().zip(&self.leases) {
+    // Whether what a process used and did not report is held, or was told.
+    fn covers_all(&self) -> bool {
+        self.processes.iter().zip(&self.leases).all(|(process, lease)| {
             let unreported = process.used - process.reported;
             let covered = lease.holds + u8::from(lease.over) * self.reconciled;
             // A report that was taken and not answered is in `used` already.
@@ -98,8 +106,8 @@ impl State {
                 }
                 _ => 0,
             };
-            assert!(unreported <= covered + told, "a charge can be lost: {self:?}");
-        }
+            unreported <= covered + told
+        })
     }
 
     // The shared ledger's part: takes a letter that expects what there is and fits. True unless it was refused.
@@ -146,104 +154,123 @@ impl State {
         process.granted = process.reported + lease.holds;
     }
 
-    fn next(&self, bounds: Bounds) -> Vec<Self> {
-        let mut next = Vec::new();
-        let mut go = |change: &dyn Fn(&mut Self)| {
-            let mut state = self.clone();
-            change(&mut state);
-            next.push(state);
-        };
-        for of in 0..PROCESSES {
-            let process = self.processes[of];
-            if process.dead {
-                let lease = self.leases[of];
-                if !lease.over && lease.revision > 0 {
-                    // In full: what the dead had not reported is not known.
-                    go(&|state| {
-                        state.used += lease.holds;
-                        state.reconciled += lease.holds;
-                        let lease = &mut state.leases[of];
-                        (lease.holds, lease.over, lease.revision) = (0, true, lease.revision + 1);
-                    });
+    // What a process may do that is alive.
+    fn moves(&self, of: usize, bounds: Bounds, actions: &mut Vec<Action>) {
+        let process = self.processes[of];
+        actions.push(Action::Die(of));
+        if process.used < process.granted {
+            actions.push(Action::Use(of));
+        }
+        if process.letter.is_some() {
+            actions.extend([false, true].map(|answered| Action::Send { of, answered }));
+            return;
+        }
+        if process.written == bounds.letters[of] || process.known.over {
+            return;
+        }
+        let (unreported, left) = (process.used - process.reported, process.granted - process.used);
+        actions.extend([Kind::Grow(1), Kind::Grow(2)].map(|kind| Action::Write(of, kind)));
+        if process.known.revision > 0 {
+            let reports =
+                [Kind::Report(unreported, left), Kind::Report(unreported, 0), Kind::End(unreported)];
+            actions.extend(reports.map(|kind| Action::Write(of, kind)));
+        }
+    }
+
+    fn carry_out(&mut self, action: &Action, bounds: Bounds) {
+        match *action {
+            Action::Die(of) => self.processes[of].dead = true,
+            Action::Reconcile(of) => {
+                // In full: what the dead had not reported is not known.
+                let lease = &mut self.leases[of];
+                self.used += lease.holds;
+                self.reconciled += lease.holds;
+                (lease.holds, lease.over, lease.revision) = (0, true, lease.revision + 1);
+            }
+            Action::Use(of) => self.processes[of].used += 1,
+            Action::Write(of, kind) => {
+                let process = &mut self.processes[of];
+                process.letter = Some(kind);
+                process.written += 1;
+                // Whoever gives back hands out no more, before the ledger is told.
+                if !matches!(kind, Kind::Grow(_) | Kind::Report(_, 1..)) {
+                    process.granted = process.used;
                 }
-                continue;
             }
-            go(&|state| state.processes[of].dead = true);
-            if process.used < process.granted {
-                go(&|state| state.processes[of].used += 1);
-            }
-            if let Some(kind) = process.letter {
-                let letter = Letter { of, expects: process.known.revision, kind };
-                for answered in [false, true] {
-                    go(&|state| {
-                        let taken = state.deliver(letter, bounds);
-                        // A report is never refused, so it cannot be taken at another time than the first.
-                        if matches!(kind, Kind::Grow(_)) {
-                            state.late.insert(letter);
-                        }
-                        if answered {
-                            state.answer(of, taken);
-                        }
-                    });
+            Action::Send { of, answered } => {
+                let Process { known, letter: Some(kind), .. } = self.processes[of] else { return };
+                let letter = Letter { of, expects: known.revision, kind };
+                let taken = self.deliver(letter, bounds);
+                // A report is never refused, so it cannot be taken at another time than the first.
+                if matches!(kind, Kind::Grow(_)) {
+                    self.late.insert(letter);
                 }
-                continue;
+                if answered {
+                    self.answer(of, taken);
+                }
             }
-            if process.written == bounds.letters[of] || process.known.over {
-                continue;
-            }
-            let unreported = process.used - process.reported;
-            let left = process.granted - process.used;
-            let mut kinds = vec![Kind::Grow(1), Kind::Grow(2)];
-            if process.known.revision > 0 {
-                kinds.extend([
-                    Kind::Report(unreported, left),
-                    Kind::Report(unreported, 0),
-                    Kind::End(unreported),
-                ]);
-            }
-            for kind in kinds {
-                go(&|state| {
-                    let process = &mut state.processes[of];
-                    process.letter = Some(kind);
-                    process.written += 1;
-                    // Whoever gives back hands out no more, before the ledger is told.
-                    if !matches!(kind, Kind::Grow(_) | Kind::Report(_, 1..)) {
-                        process.granted = process.used;
-                    }
-                });
+            Action::ComeAgain(letter) => {
+                self.late.remove(&letter);
+                self.deliver(letter, bounds);
             }
         }
-        for &letter in &self.late {
-            go(&|state| {
-                state.late.remove(&letter);
-                state.deliver(letter, bounds);
-            });
-        }
-        next
     }
 }
 
-/// Looks at every state there is.
-pub(crate) fn explore(bounds: Bounds) -> Found {
-    let first = State {
-        used: 0,
-        leases: [Lease::default(); PROCESSES],
-        processes: [Process::default(); PROCESSES],
-        late: BTreeSet::new(),
-        reconciled: 0,
-    };
-    let (mut seen, mut waiting) = (HashSet::from([first.clone()]), VecDeque::from([first]));
-    let mut found = Found::default();
-    while let Some(state) = waiting.pop_front() {
-        state.check(bounds);
-        found.states += 1;
-        found.used_all |= state.really_used() == bounds.cap;
-        found.deaths += usize::from(state.processes.iter().any(|process| process.dead));
-        for next in state.next(bounds) {
-            if seen.insert(next.clone()) {
-                waiting.push_back(next);
+impl Model for Bounds {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State {
+            used: 0,
+            leases: [Lease::default(); PROCESSES],
+            processes: [Process::default(); PROCESSES],
+            late: BTreeSet::new(),
+            reconciled: 0,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (of, (process, lease)) in state.processes.iter().zip(&state.leases).enumerate() {
+            if !process.dead {
+                state.moves(of, *self, actions);
+            } else if !lease.over && lease.revision > 0 {
+                actions.push(Action::Reconcile(of));
             }
         }
+        actions.extend(state.late.iter().map(|&letter| Action::ComeAgain(letter)));
     }
-    found
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut next = last.clone();
+        next.carry_out(&action, *self);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("the ledger keeps to the cap", |model: &Self, state: &State| {
+                state.used + state.held() <= model.cap
+            }),
+            Property::always("the calls keep to the cap", |model: &Self, state: &State| {
+                state.really_used() <= model.cap
+            }),
+            Property::always("nothing is charged twice", |_, state: &State| {
+                state.used <= state.really_used() + state.reconciled
+            }),
+            Property::always("no charge can be lost", |_, state: &State| state.covers_all()),
+            Property::sometimes("all of it is used", |model, state: &State| state.really_used() == model.cap),
+            Property::sometimes("an operator settles what the dead left", |_, state: &State| {
+                state.reconciled > 0
+            }),
+        ]
+    }
+}
+
+/// Looks at every state there is; how many there are.
+pub(crate) fn explore(bounds: Bounds) -> usize {
+    let checker = bounds.checker().threads(2).spawn_bfs().join();
+    checker.assert_properties();
+    checker.unique_state_count()
 }

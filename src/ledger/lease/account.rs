@@ -121,9 +121,14 @@ impl Account {
             return Ok(Here::Elsewhere);
         }
         if step.asks {
-            let live = self.holds.live().saturating_add(self.elsewhere.live());
-            if step.most_live.is_some_and(|most| live >= most) {
-                return Ok(Here::Not(Outcome::Crowded));
+            if let Some(most) = step.most_live {
+                if self.holds.live() >= most {
+                    return Ok(Here::Not(Outcome::Crowded));
+                }
+                // Of those that it keeps the shared ledger knows better which are over.
+                if self.holds.live().saturating_add(self.elsewhere.live()) >= most {
+                    return Ok(Here::Elsewhere);
+                }
             }
             if *party.limits != self.limits {
                 return Ok(Here::Short);

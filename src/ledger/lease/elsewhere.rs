@@ -1,20 +1,16 @@
 //! The calls of this process that the shared ledger keeps itself.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
 
 use crate::budget::{HoldId, Step};
 use crate::time::Timestamp;
 
 /// The request ids of calls that are over which are remembered, so that the shared ledger is asked for them.
 const NAMES: usize = 256;
-/// How soon it is asked again for calls that lapse, where it did not say when the next one does.
-const PAUSE: Duration = Duration::from_secs(1);
-
 #[derive(Debug)]
 pub(super) struct Elsewhere {
-    // In flight: as many as there are.
-    live: HashSet<HoldId>,
+    // In flight, and when each lapses: as many as there are, and those that another process settled.
+    live: HashMap<HoldId, Timestamp>,
     over: VecDeque<HoldId>,
     // None of them lapses before.
     next_lapse: Timestamp,
@@ -22,15 +18,15 @@ pub(super) struct Elsewhere {
 
 impl Elsewhere {
     pub(super) fn new() -> Self {
-        Self { live: HashSet::new(), over: VecDeque::new(), next_lapse: Timestamp::MAX }
+        Self { live: HashMap::new(), over: VecDeque::new(), next_lapse: Timestamp::MAX }
     }
 
     /// Whether a call of this name is there, as far as this process knows: it surely knows of those in flight.
     pub(super) fn has(&self, id: HoldId) -> bool {
-        self.live.contains(&id) || self.over.contains(&id)
+        self.live.contains_key(&id) || self.over.contains(&id)
     }
 
-    /// How many are in flight.
+    /// How many are in flight, at most.
     pub(super) fn live(&self) -> u32 {
         u32::try_from(self.live.len()).unwrap_or(u32::MAX)
     }
@@ -44,28 +40,40 @@ impl Elsewhere {
     pub(super) fn note(&mut self, step: &Step<'_>, next_lapse: Timestamp) {
         let id = step.id();
         if step.becomes.phase.is_live() {
-            self.live.insert(id);
+            self.live.insert(id, step.becomes.expires_at);
             self.next_lapse = self.next_lapse.min(next_lapse);
             return;
         }
         self.live.remove(&id);
         // A name that was drawn does not come again.
-        if step.hold.fingerprint != 0 && !self.over.contains(&id) {
-            if self.over.len() >= NAMES {
-                self.over.pop_front();
-            }
-            self.over.push_back(id);
+        if step.hold.fingerprint != 0 {
+            self.remember(id);
         }
     }
 
-    /// The shared ledger is about to be asked which of them have lapsed at `now`. Nothing lapses at the end of time: whoever
-    /// asks of then asks for all there are.
+    /// The shared ledger is about to be asked which of them have lapsed at `now`: those are over, whether they lapse now or
+    /// somebody else settled them. Nothing lapses at the end of time: whoever asks of then asks for all there are.
     pub(super) fn ask(&mut self, now: Timestamp) {
-        if self.live.is_empty() {
-            self.next_lapse = Timestamp::MAX;
-        } else if self.next_lapse <= now && now < Timestamp::MAX {
-            self.next_lapse = now.saturating_add(PAUSE);
+        if now < self.next_lapse || now == Timestamp::MAX {
+            return;
         }
+        let lapsed: Vec<HoldId> =
+            self.live.extract_if(|_, lapses| *lapses <= now).map(|(id, _)| id).collect();
+        for id in lapsed {
+            self.remember(id);
+        }
+        let next = self.live.values().min().copied();
+        self.next_lapse = next.unwrap_or(Timestamp::MAX);
+    }
+
+    fn remember(&mut self, id: HoldId) {
+        if self.over.contains(&id) {
+            return;
+        }
+        if self.over.len() >= NAMES {
+            self.over.pop_front();
+        }
+        self.over.push_back(id);
     }
 }
 
@@ -74,12 +82,12 @@ mod tests {
     use super::*;
     use crate::budget::{Delta, Hold, Phase, Standing};
 
-    fn note(calls: &mut Elsewhere, id: usize, phase: Phase, lapses: i64) {
-        let hold = Hold::new(HoldId(id as u128), 1);
+    fn note(calls: &mut Elsewhere, id: u128, phase: Phase, lapses: i64) {
+        let (hold, lapses) = (Hold::new(HoldId(id), 1), Timestamp::from_seconds(lapses));
         let step = Step {
             parties: &[],
             hold: &hold,
-            becomes: Standing { phase, ..Standing::NONE },
+            becomes: Standing { phase, expires_at: lapses, ..Standing::NONE },
             model: None,
             calls: None,
             spend: Delta::default(),
@@ -88,31 +96,33 @@ mod tests {
             most_live: None,
             current: false,
         };
-        calls.note(&step, Timestamp::from_seconds(lapses));
+        calls.note(&step, lapses);
     }
 
     #[test]
     fn names_in_flight_are_never_forgotten() {
         let mut calls = Elsewhere::new();
-        (0..NAMES * 2).for_each(|id| note(&mut calls, id, Phase::Live, 9));
-        assert!((0..NAMES * 2).all(|id| calls.has(HoldId(id as u128))));
-        (1..NAMES * 2).for_each(|id| note(&mut calls, id, Phase::Settled, 9));
-        assert!(calls.has(HoldId(0)) && !calls.has(HoldId(1)) && calls.has(HoldId(NAMES as u128 * 2 - 1)));
+        let many = 2 * NAMES as u128;
+        (0..many).for_each(|id| note(&mut calls, id, Phase::Live, 9));
+        assert!((0..many).all(|id| calls.has(HoldId(id))));
+        (1..many).for_each(|id| note(&mut calls, id, Phase::Settled, 9));
+        assert!(calls.has(HoldId(0)) && !calls.has(HoldId(1)) && calls.has(HoldId(many - 1)));
     }
 
     #[test]
-    fn who_asks_for_all_there_are_hides_no_lapse() {
+    fn what_lapsed_is_over_whoever_settled_it() {
         let at = Timestamp::from_seconds;
         let mut calls = Elsewhere::new();
         note(&mut calls, 1, Phase::Live, 100);
         note(&mut calls, 2, Phase::Live, 200);
         calls.ask(Timestamp::MAX);
-        assert_eq!(calls.next_lapse(), at(100));
+        assert_eq!((calls.live(), calls.next_lapse()), (2, at(100)), "who asks for all hides no lapse");
         calls.ask(at(100));
-        assert_eq!(calls.next_lapse(), at(101), "of the second nothing is known but that it is there");
-        note(&mut calls, 1, Phase::Lapsed, 200);
-        note(&mut calls, 2, Phase::Settled, 300);
-        calls.ask(at(101));
-        assert_eq!(calls.next_lapse(), Timestamp::MAX);
+        assert_eq!((calls.live(), calls.next_lapse()), (1, at(200)));
+        assert!(calls.has(HoldId(1)));
+        note(&mut calls, 1, Phase::Lapsed, 100);
+        note(&mut calls, 2, Phase::Settled, 200);
+        calls.ask(at(200));
+        assert_eq!((calls.live(), calls.next_lapse()), (0, Timestamp::MAX));
     }
 }
