@@ -134,5 +134,5 @@ def test_workers_share_keys_budgets_and_alerts(options: list[str], tmp_path: Pat
     health = Sqlite(served.store).doctor()
     assert (health.faults, health.live, health.alerts) == ([], 0, 0)
     with Gate.open(served.store) as gate:
-        spent = sorted(gate.usage(key.id).daily_spend.used for key in gate.keys(limit=99))
-        assert [str(used) for used in spent[-2:]] == ["0.0986", "0.0986"]
+        spent = [gate.usage(gate.verify(text).id).daily_spend.used for text in (secret, other)]
+        assert [str(used) for used in spent] == ["0.0986", "0.0986"]
