@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["DEFAULT_ROUTES", "Route", "Rule", "call", "free", "keyed"]
 
@@ -65,7 +65,7 @@ class Table:
         """Take the routes in order."""
         self._rows = [(*_parts(route.pattern), route) for route in routes]
         # A gateway is asked for the same few paths again and again.
-        self.find = lru_cache(_REMEMBERED)(self._find)
+        self.find: Callable[[str, str], Route | None] = lru_cache(_REMEMBERED)(self._find)
         """Find the route for a method and a path."""
 
     def _find(self, method: str, path: str) -> Route | None:
