@@ -44,7 +44,8 @@ fn the_readme_runs() {
     for block in blocks {
         let program = libs.folder().join("check.c");
         std::fs::write(&program, block).unwrap();
-        runs(&libs, libs.compiler(&cc()), &program, "c99", Form::Shared);
+        let printed = runs(&libs, libs.compiler(&cc()), &program, "c99", Form::Shared);
+        assert_eq!(printed, "admitted\n");
     }
 }
 
@@ -121,7 +122,8 @@ fn every_function_is_called_with_nothing() {
     }
 }
 
-fn runs(libs: &Libraries, mut compiler: Command, program: &Path, standard: &str, form: Form) {
+// What it printed.
+fn runs(libs: &Libraries, mut compiler: Command, program: &Path, standard: &str, form: Form) -> String {
     compiler.arg(format!("-std={standard}")).args(STRICT);
     let binary = compiled(libs, compiler, program, form);
     let output = run(Command::new(&binary).env("LD_LIBRARY_PATH", libs.folder()));
@@ -133,4 +135,5 @@ fn runs(libs: &Libraries, mut compiler: Command, program: &Path, standard: &str,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
