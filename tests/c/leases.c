@@ -3,10 +3,9 @@
 
 #define _POSIX_C_SOURCE 200809L
 
-#include <pthread.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "crowd.h"
 
 enum { THREADS = 4, CALLS = 400, FIT = 1000 };
 
@@ -14,20 +13,9 @@ static desk shared;
 static unsigned alerts;
 
 static void *work(void *admitted) {
-  enclava_request request = ask(&shared, "0.01", 1);
   int i;
   for (i = 0; i < CALLS; i++) {
-    enclava_permit *permit;
-    enclava_denial *denial;
-    enclava_status status = enclava_gate_authorize(shared.gate, &request, &permit, &denial);
-    if (status == ENCLAVA_STATUS_OK) {
-      OK(enclava_permit_settle(permit, request.estimate, NULL, NULL));
-      ++*(int *)admitted;
-    } else {
-      CHECK(status == ENCLAVA_STATUS_DENIED && enclava_denial_status(denial) == 429);
-    }
-    enclava_permit_free(permit);
-    enclava_denial_free(denial);
+    *(int *)admitted += spend_a_cent(&shared);
     if (i % 100 == 50) {
       enclava_leases *leases;
       OK(enclava_gate_leases(shared.gate, enclava_text(shared.id), &leases, NULL));
@@ -48,8 +36,7 @@ int main(void) {
   char folder[] = "/tmp/enclava-XXXXXX", url[64], path[64];
   const char *const files[] = {"", "-wal", "-shm"};
   enclava_options options = enclava_options_init();
-  pthread_t threads[THREADS];
-  int admitted[THREADS] = {0}, total = 0, i;
+  int total, i;
   enclava_money used;
   CHECK(mkdtemp(folder) != NULL);
   sprintf(url, "sqlite:///%s/keys.db", folder);
@@ -59,13 +46,7 @@ int main(void) {
                         &shared.key, &shared.secret, NULL));
   OK(enclava_key_id(shared.key, shared.id, sizeof shared.id, NULL));
   OK(enclava_gate_on_alert(shared.gate, on_alert, &alerts));
-  for (i = 0; i < THREADS; i++) {
-    CHECK(pthread_create(&threads[i], NULL, work, &admitted[i]) == 0);
-  }
-  for (i = 0; i < THREADS; i++) {
-    CHECK(pthread_join(threads[i], NULL) == 0);
-    total += admitted[i];
-  }
+  total = at_once(THREADS, work);
   CHECK(total <= FIT && total > FIT / 2);
   enclava_gate_free(shared.gate);
   CHECK(alerts == 1);

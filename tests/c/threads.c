@@ -3,9 +3,7 @@
 
 #define _POSIX_C_SOURCE 200809L
 
-#include <pthread.h>
-
-#include "check.h"
+#include "crowd.h"
 
 enum { THREADS = 64, CALLS = 200, FIT = 1000 };
 
@@ -13,20 +11,9 @@ static desk shared;
 static unsigned alerts;
 
 static void *work(void *admitted) {
-  enclava_request request = ask(&shared, "0.01", 1);
   int i;
   for (i = 0; i < CALLS; i++) {
-    enclava_permit *permit;
-    enclava_denial *denial;
-    enclava_status status = enclava_gate_authorize(shared.gate, &request, &permit, &denial);
-    if (status == ENCLAVA_STATUS_OK) {
-      OK(enclava_permit_settle(permit, request.estimate, NULL, NULL));
-      ++*(int *)admitted;
-    } else {
-      CHECK(status == ENCLAVA_STATUS_DENIED && enclava_denial_status(denial) == 429);
-    }
-    enclava_permit_free(permit);
-    enclava_denial_free(denial);
+    *(int *)admitted += spend_a_cent(&shared);
     if (i % 50 == 0) {
       enclava_key *key;
       OK(enclava_key_get(shared.gate, enclava_text(shared.id), &key, NULL));
@@ -46,19 +33,10 @@ static void on_alert(const enclava_alert *alert, void *count) {
 }
 
 int main(void) {
-  pthread_t threads[THREADS];
-  int admitted[THREADS] = {0}, total = 0, i;
   enclava_alert *alert;
   shared = desk_open(NULL, "{\"name\": \"k\", \"daily_spend_limit\": 10, \"alert_threshold\": 0.5}");
   OK(enclava_gate_on_alert(shared.gate, on_alert, &alerts));
-  for (i = 0; i < THREADS; i++) {
-    CHECK(pthread_create(&threads[i], NULL, work, &admitted[i]) == 0);
-  }
-  for (i = 0; i < THREADS; i++) {
-    CHECK(pthread_join(threads[i], NULL) == 0);
-    total += admitted[i];
-  }
-  CHECK(total == FIT);
+  CHECK(at_once(THREADS, work) == FIT);
   CHECK(spent(&shared).usd == 10 && spent(&shared).pico == 0);
   OK(enclava_gate_flush(shared.gate, NULL));
   CHECK(alerts == 1);

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use enclava_keys::budget::PermitId;
 use enclava_keys::gate::Balance;
-use enclava_keys::{Gate, Settlement};
+use enclava_keys::{Gate, KeyId, Settlement};
 
 use crate::alert::counted;
 use crate::error::enclava_error;
@@ -87,7 +87,10 @@ pub extern "C" fn enclava_gate_usage(
     balances: *mut enclava_balances,
     error: Option<&mut MaybeUninit<*mut enclava_error>>,
 ) -> enclava_status {
-    explain(error, || sized::write(balances, &read_usage(&given(gate, "gate")?.0, key_id)?))
+    explain(error, || {
+        let (gate, id) = (given(gate, "gate")?, read_id(key_id.text("key_id")?, "key_id")?);
+        sized::write(balances, &usage_of(&gate.0, &id)?)
+    })
 }
 
 /// Settles a permit by its id: from another worker, a callback, or after it was detached or freed.
@@ -160,9 +163,8 @@ fn charge(
     })
 }
 
-pub(crate) fn read_usage(gate: &Gate, key_id: enclava_str) -> Result<enclava_balances, Fault> {
-    let id = read_id(key_id.text("key_id")?, "key_id")?;
-    let told = gate.usage(&id)?;
+pub(crate) fn usage_of(gate: &Gate, id: &KeyId) -> Result<enclava_balances, Fault> {
+    let told = gate.usage(id)?;
     Ok(enclava_balances {
         size: 0,
         reserved: 0,

@@ -3,8 +3,8 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use enclava_keys::Gate;
 use enclava_keys::ledger::Tally;
+use enclava_keys::{Gate, KeyId};
 
 use crate::error::enclava_error;
 use crate::fault::Fault;
@@ -61,14 +61,14 @@ pub extern "C" fn enclava_gate_history(
 ) -> enclava_status {
     explain(error, || {
         let history = Slot::required(history, "history")?;
-        history.fill(read(&given(gate, "gate")?.0, key_id, days)?);
+        let (gate, id) = (given(gate, "gate")?, read_id(key_id.text("key_id")?, "key_id")?);
+        history.fill(of(&gate.0, &id, days)?);
         Ok(())
     })
 }
 
-pub(crate) fn read(gate: &Gate, key_id: enclava_str, days: usize) -> Result<enclava_history, Fault> {
-    let id = read_id(key_id.text("key_id")?, "key_id")?;
-    Ok(enclava_history(gate.history(&id, days)?))
+pub(crate) fn of(gate: &Gate, id: &KeyId, days: usize) -> Result<enclava_history, Fault> {
+    Ok(enclava_history(gate.history(id, days)?))
 }
 
 /// How many tallies there are: one for each day and model. 0 for NULL.

@@ -3,8 +3,8 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
-use enclava_keys::Gate;
 use enclava_keys::ledger::Lease;
+use enclava_keys::{Gate, KeyId};
 
 use crate::error::enclava_error;
 use crate::fault::Fault;
@@ -59,14 +59,14 @@ pub extern "C" fn enclava_gate_leases(
 ) -> enclava_status {
     explain(error, || {
         let leases = Slot::required(leases, "leases")?;
-        leases.fill(read(&given(gate, "gate")?.0, key_id)?);
+        let (gate, id) = (given(gate, "gate")?, read_id(key_id.text("key_id")?, "key_id")?);
+        leases.fill(of(&gate.0, &id)?);
         Ok(())
     })
 }
 
-pub(crate) fn read(gate: &Gate, key_id: enclava_str) -> Result<enclava_leases, Fault> {
-    let key = read_id(key_id.text("key_id")?, "key_id")?;
-    Ok(enclava_leases(gate.leases(&key)?))
+pub(crate) fn of(gate: &Gate, id: &KeyId) -> Result<enclava_leases, Fault> {
+    Ok(enclava_leases(gate.leases(id)?))
 }
 
 /// How many leases there are. 0 for NULL.

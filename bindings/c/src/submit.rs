@@ -5,7 +5,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use enclava_keys::Gate;
+use enclava_keys::{Gate, KeyId};
 
 use crate::answer::{Given, enclava_answer};
 use crate::authorize::read_allowed;
@@ -14,6 +14,7 @@ use crate::gate::enclava_gate;
 use crate::guard::guard;
 use crate::handle::given;
 use crate::key::enclava_key;
+use crate::manage::read_id;
 use crate::queue::{Place, enclava_done, enclava_queue};
 use crate::request::enclava_request;
 use crate::sized;
@@ -199,4 +200,16 @@ pub(crate) fn on_gate(
     let gate = lasting(gate)?;
     place.submit(move || enclava_answer::explain(|| call(&gate)));
     Ok(())
+}
+
+/// The same about one key, whose id is the argument called `name`.
+pub(crate) fn on_key(
+    place: Place<'_>,
+    gate: Option<&enclava_gate>,
+    id: enclava_str,
+    name: &'static str,
+    call: impl FnOnce(&Gate, &KeyId) -> Result<Given, Fault> + Send + 'static,
+) -> Result<(), Fault> {
+    let id = id.keep(name)?;
+    on_gate(place, gate, move |gate| call(gate, &read_id(id.lend().text(name)?, name)?))
 }

@@ -4,16 +4,15 @@ use std::ffi::c_void;
 
 use crate::alert;
 use crate::answer::Given;
-use crate::books::{read_permit, read_usage};
+use crate::books::{read_permit, usage_of};
 use crate::gate::enclava_gate;
 use crate::guard::guard;
 use crate::history;
 use crate::lease;
-use crate::manage::read_id;
 use crate::money::enclava_usage;
 use crate::queue::{Place, enclava_done, enclava_queue};
 use crate::status::enclava_status;
-use crate::submit::on_gate;
+use crate::submit::{on_gate, on_key};
 use crate::text::enclava_str;
 
 /// Submits enclava_gate_settle(). The answer has the settlement or the error.
@@ -80,10 +79,9 @@ pub extern "C" fn enclava_gate_record_submit(
 ) -> enclava_status {
     guard(|| {
         let place = Place::on(queue, done, data)?;
-        let (key_id, request_id) = (key_id.keep("key_id")?, request_id.keep("request_id")?);
-        on_gate(place, gate, move |gate| {
-            let id = read_id(key_id.lend().text("key_id")?, "key_id")?;
-            let settled = gate.record(&id, usage.read()?, request_id.lend().stated("request_id")?)?;
+        let request_id = request_id.keep("request_id")?;
+        on_key(place, gate, key_id, "key_id", move |gate, id| {
+            let settled = gate.record(id, usage.read()?, request_id.lend().stated("request_id")?)?;
             Ok(Given::Settlement(settled.into()))
         })
     })
@@ -103,9 +101,9 @@ pub extern "C" fn enclava_gate_usage_submit(
     data: *mut c_void,
 ) -> enclava_status {
     guard(|| {
-        let place = Place::on(queue, done, data)?;
-        let key_id = key_id.keep("key_id")?;
-        on_gate(place, gate, move |gate| Ok(Given::Balances(Box::new(read_usage(gate, key_id.lend())?))))
+        on_key(Place::on(queue, done, data)?, gate, key_id, "key_id", |gate, id| {
+            Ok(Given::Balances(Box::new(usage_of(gate, id)?)))
+        })
     })
 }
 
@@ -124,9 +122,9 @@ pub extern "C" fn enclava_gate_history_submit(
     data: *mut c_void,
 ) -> enclava_status {
     guard(|| {
-        let place = Place::on(queue, done, data)?;
-        let key_id = key_id.keep("key_id")?;
-        on_gate(place, gate, move |gate| Ok(Given::History(history::read(gate, key_id.lend(), days)?)))
+        on_key(Place::on(queue, done, data)?, gate, key_id, "key_id", move |gate, id| {
+            Ok(Given::History(history::of(gate, id, days)?))
+        })
     })
 }
 
@@ -144,9 +142,9 @@ pub extern "C" fn enclava_gate_leases_submit(
     data: *mut c_void,
 ) -> enclava_status {
     guard(|| {
-        let place = Place::on(queue, done, data)?;
-        let key_id = key_id.keep("key_id")?;
-        on_gate(place, gate, move |gate| Ok(Given::Leases(lease::read(gate, key_id.lend())?)))
+        on_key(Place::on(queue, done, data)?, gate, key_id, "key_id", |gate, id| {
+            Ok(Given::Leases(lease::of(gate, id)?))
+        })
     })
 }
 

@@ -4,18 +4,17 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enclava_keys::Key;
 use enclava_keys::gate::NewKey;
-use enclava_keys::{Gate, Key, KeyId};
 
 use crate::answer::Given;
-use crate::fault::Fault;
 use crate::gate::enclava_gate;
 use crate::guard::guard;
 use crate::key::enclava_key;
-use crate::manage::{read_edit, read_id, read_spec};
+use crate::manage::{read_edit, read_spec};
 use crate::queue::{Place, enclava_done, enclava_queue};
 use crate::status::enclava_status;
-use crate::submit::on_gate;
+use crate::submit::{on_gate, on_key};
 use crate::text::enclava_str;
 
 /// Submits enclava_key_create(). The answer has the key and its secret, or the error.
@@ -77,7 +76,7 @@ pub extern "C" fn enclava_key_update_submit(
     guard(|| {
         let place = Place::on(queue, done, data)?;
         let changes = changes.keep("changes")?;
-        on_key(place, gate, id, move |gate, id| {
+        on_key(place, gate, id, "id", move |gate, id| {
             Ok(record(gate.update_key(id, &read_edit(changes.lend(), revision, flags)?)?))
         })
     })
@@ -98,7 +97,7 @@ pub extern "C" fn enclava_key_rotate_submit(
     data: *mut c_void,
 ) -> enclava_status {
     guard(|| {
-        on_key(Place::on(queue, done, data)?, gate, id, move |gate, id| {
+        on_key(Place::on(queue, done, data)?, gate, id, "id", move |gate, id| {
             Ok(made(gate.rotate_key(id, Duration::from_secs(overlap))?))
         })
     })
@@ -117,7 +116,9 @@ pub extern "C" fn enclava_key_disable_submit(
     done: enclava_done,
     data: *mut c_void,
 ) -> enclava_status {
-    guard(|| on_key(Place::on(queue, done, data)?, gate, id, |gate, id| Ok(record(gate.disable_key(id)?))))
+    guard(|| {
+        on_key(Place::on(queue, done, data)?, gate, id, "id", |gate, id| Ok(record(gate.disable_key(id)?)))
+    })
 }
 
 /// Submits enclava_key_enable(). The answer has the key or the error.
@@ -133,7 +134,9 @@ pub extern "C" fn enclava_key_enable_submit(
     done: enclava_done,
     data: *mut c_void,
 ) -> enclava_status {
-    guard(|| on_key(Place::on(queue, done, data)?, gate, id, |gate, id| Ok(record(gate.enable_key(id)?))))
+    guard(|| {
+        on_key(Place::on(queue, done, data)?, gate, id, "id", |gate, id| Ok(record(gate.enable_key(id)?)))
+    })
 }
 
 /// Submits enclava_key_revoke(). The answer has the key or the error.
@@ -149,7 +152,9 @@ pub extern "C" fn enclava_key_revoke_submit(
     done: enclava_done,
     data: *mut c_void,
 ) -> enclava_status {
-    guard(|| on_key(Place::on(queue, done, data)?, gate, id, |gate, id| Ok(record(gate.revoke_key(id)?))))
+    guard(|| {
+        on_key(Place::on(queue, done, data)?, gate, id, "id", |gate, id| Ok(record(gate.revoke_key(id)?)))
+    })
 }
 
 /// Submits enclava_key_delete(). The answer has the error if there is one.
@@ -166,22 +171,11 @@ pub extern "C" fn enclava_key_delete_submit(
     data: *mut c_void,
 ) -> enclava_status {
     guard(|| {
-        on_key(Place::on(queue, done, data)?, gate, id, |gate, id| {
+        on_key(Place::on(queue, done, data)?, gate, id, "id", |gate, id| {
             gate.delete_key(id)?;
             Ok(Given::Nothing)
         })
     })
-}
-
-// A call for the key of `id`.
-fn on_key(
-    place: Place<'_>,
-    gate: Option<&enclava_gate>,
-    id: enclava_str,
-    call: impl FnOnce(&Gate, &KeyId) -> Result<Given, Fault> + Send + 'static,
-) -> Result<(), Fault> {
-    let id = id.keep("id")?;
-    on_gate(place, gate, move |gate| call(gate, &read_id(id.lend().text("id")?, "id")?))
 }
 
 fn record(key: Arc<Key>) -> Given {
