@@ -70,7 +70,11 @@ impl Calendar {
     }
 
     /// The day and the month that `now` lies in.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what a function hands back in memory waits there before it is copied on"
+    )]
     pub fn windows(&self, now: Timestamp) -> Windows {
         match &self.earlier {
             None => self.zone.windows(now),

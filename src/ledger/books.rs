@@ -72,7 +72,8 @@ impl Books {
     ) -> Result<bool, NotReserved> {
         let mut now = now;
         for _ in 0..ATTEMPTS {
-            let parties = pin(hold, accounts, now);
+            let mut parties = Parties::new();
+            pin(hold, accounts, now, &mut parties);
             let mut rows = Rows::of(&parties);
             let expires_at = now.saturating_add(self.terms.lifetime);
             let revision = self.first_revision(hold);
@@ -137,7 +138,7 @@ impl Books {
                         .map_or_else(|| inconsistent().into(), NotReserved::Refused));
                 }
                 Outcome::Refused => {}
-                Outcome::Unexpected(Some(found)) if continues(hold, &found) => *hold = *found,
+                Outcome::Unexpected(Some(found)) if continues(hold, &found) => catch_up(hold, &found),
                 Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
                 Outcome::Crowded | Outcome::Elsewhen(_) => return Err(inconsistent().into()),
             }
@@ -169,7 +170,7 @@ impl Books {
                     hold.standing.close(phase, usage);
                     return Ok(Closed { before, notices });
                 }
-                Err(Some(found)) if continues(hold, &found) => *hold = *found,
+                Err(Some(found)) if continues(hold, &found) => catch_up(hold, &found),
                 Err(_) => return Err(Closing::NotFound),
             }
         }
@@ -197,7 +198,8 @@ impl Books {
     ) -> Result<Vec<Notice>, NotReserved> {
         let mut now = now;
         for _ in 0..ATTEMPTS {
-            let parties = pin(hold, &[account], now);
+            let mut parties = Parties::new();
+            pin(hold, &[account], now, &mut parties);
             let mut rows = Rows::of(&parties);
             let step = Step::close(&parties, hold, Phase::Settled, usage);
             let becomes = Standing { expires_at: now, revision: self.first_revision(hold), ..step.becomes };
@@ -339,18 +341,22 @@ fn continues(seen: &Hold, found: &Hold) -> bool {
     found.standing.revision.checked_sub(seen.standing.revision).is_some_and(|steps| steps < STEPS)
 }
 
-// The parties of a hold that is to be made, which is given their windows at `now`.
+// What else there is of a hold never changes, and may not be remembered.
+fn catch_up(hold: &mut Hold, found: &Hold) {
+    (hold.standing, hold.seat) = (found.standing, found.seat);
+}
+
+// Gives a hold that is to be made its windows at `now`, and adds its parties. To a list of the caller's: one that is handed
+// back is copied.
 #[inline]
-fn pin<'a>(hold: &mut Hold, accounts: &[Account<'a>], now: Timestamp) -> Parties<'a> {
-    let mut parties = Parties::new();
-    let Some((home, rest)) = accounts.split_first() else { return parties };
+fn pin<'a>(hold: &mut Hold, accounts: &[Account<'a>], now: Timestamp, parties: &mut Parties<'a>) {
+    let Some((home, rest)) = accounts.split_first() else { return };
     let windows = home.calendar.windows(now);
     hold.windows = windows;
     parties.push(home.party(windows));
     if !rest.is_empty() {
-        pin_others(hold, rest, now, &mut parties);
+        pin_others(hold, rest, now, parties);
     }
-    parties
 }
 
 #[cold]

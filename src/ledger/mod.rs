@@ -3,7 +3,7 @@
 mod books;
 mod lease;
 mod memory;
-mod shards;
+mod seats;
 mod terms;
 
 use std::error::Error;
@@ -42,13 +42,19 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// When the ledger cannot tell. Whether the step was taken is then unknown.
     fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError>;
 
+    /// Says that a step of an owner is likely to follow at once: of the one whose [`Owner::seat`] notes this, as far as
+    /// notes go. A ledger in memory may have that memory fetched meanwhile. Answers nothing, changes nothing, and costs
+    /// next to nothing.
+    fn expect(&self, _seat: u32) {}
+
     /// The row of `meter` in the window that begins at `start`; zero if it was never written.
     ///
     /// # Errors
     /// When the ledger cannot tell.
     fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError>;
 
-    /// The hold, if it lives with `owner` and is remembered.
+    /// The hold, if it lives with `owner` and is remembered. Of one that was settled or released a ledger may have kept
+    /// only its name and its standing.
     ///
     /// # Errors
     /// When the ledger cannot tell.

@@ -47,9 +47,8 @@ pub(crate) struct Account {
     windows: BTreeMap<(Meter, Timestamp), BTreeSet<u16>>,
     // Windows up to here were let go, and are not opened again.
     let_go: BTreeMap<Meter, Timestamp>,
-    // The calls ended for good that are remembered, oldest first, and the room that forgotten ones left.
+    // The calls ended for good that are remembered, oldest first.
     ended: VecDeque<usize>,
-    room: usize,
     // How many calls have ended in any way, if the ledger is one on disk: it forgets the oldest now and then, and not one
     // for another.
     sweeps: Option<usize>,
@@ -134,11 +133,6 @@ impl Account {
     /// A new hold; one more remembered.
     pub(crate) fn add(&mut self, hold: Hold) -> usize {
         self.leaving = false;
-        if self.sweeps.is_none() && self.room > 0 {
-            self.room -= 1;
-        } else if self.sweeps.is_none() && self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
-            self.forget_oldest();
-        }
         let place = self.holds.len();
         let ended = !hold.phase.is_open();
         self.holds.push(hold);
@@ -160,11 +154,10 @@ impl Account {
     }
 
     fn remember(&mut self, place: usize) {
+        self.ended.push_back(place);
         if self.sweeps.is_none() && self.ended.len() > MemoryLedger::REMEMBERED_FINAL {
             self.forget_oldest();
-            self.room += 1;
         }
-        self.ended.push_back(place);
     }
 
     fn forget_oldest(&mut self) {

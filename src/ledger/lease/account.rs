@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::LedgerError;
 use super::super::memory::holds::Holds;
-use super::super::shards::Kept;
+use super::super::seats::Kept;
 use super::day::{Charge, Day, Models};
 use super::elsewhere::Elsewhere;
 use super::line::Line;
@@ -19,8 +19,9 @@ use crate::time::Timestamp;
 /// With so many names of models, those of days gone by are forgotten when nobody needs them.
 const MANY_MODELS: usize = 64;
 
+#[derive(Default)]
 pub(super) struct Account {
-    owner: KeyId,
+    owner: Option<KeyId>,
     /// What the last step said that the owner may use.
     pub(super) limits: Limits,
     pub(super) days: Vec<Day>,
@@ -77,24 +78,13 @@ impl Sum {
 }
 
 impl Kept for Account {
-    fn new(owner: KeyId) -> Self {
-        Self {
-            owner,
-            limits: Limits::default(),
-            days: Vec::new(),
-            latest_day: Timestamp::EPOCH,
-            holds: Holds::default(),
-            models: Models::default(),
-            line: Arc::default(),
-            is_listed: false,
-            is_leaving: false,
-            elsewhere: Elsewhere::new(),
-        }
+    fn of(owner: KeyId) -> Self {
+        Self { owner: Some(owner), ..Self::default() }
     }
 
     #[inline]
-    fn is_of(&self, owner: &KeyId) -> bool {
-        self.owner == *owner
+    fn owner(&self) -> Option<&KeyId> {
+        self.owner.as_ref()
     }
 }
 
@@ -112,8 +102,12 @@ impl Account {
                 Some(hold) if hold.standing.revision != step.expected() => {
                     return Ok(Here::Not(Outcome::Unexpected(Some(Box::new(hold.clone())))));
                 }
-                None if !is_new || self.elsewhere.has(step.id()) => return Ok(Here::Elsewhere),
-                _ => found,
+                Some(_) => found,
+                None => match self.holds.resolved(step.id()) {
+                    Some(hold) => return Ok(Here::Not(Outcome::Unexpected(Some(Box::new(hold))))),
+                    None if !is_new || self.elsewhere.has(step.id()) => return Ok(Here::Elsewhere),
+                    None => None,
+                },
             }
         };
         if is_new && self.is_leaving {
@@ -228,8 +222,10 @@ impl Account {
     }
 
     pub(super) fn hold(&self, id: HoldId) -> Option<Hold> {
-        let seat = self.holds.find(id, 0)?;
-        self.holds.get(seat).map(|hold| Hold { seat, ..hold.clone() })
+        match self.holds.find(id, 0) {
+            Some(seat) => self.holds.get(seat).map(|hold| Hold { seat, ..hold.clone() }),
+            None => self.holds.resolved(id),
+        }
     }
 
     /// Whether it is to be forgotten, and nothing is in flight any more: what was given up is not corrected then.

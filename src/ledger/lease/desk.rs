@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::super::shards::Shards;
+use super::super::seats::Seats;
 use super::super::{Ledger, LedgerError};
 use super::account::{Account, Here, Sum, Then};
 use super::day::Day;
@@ -32,23 +32,27 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keeper: Keeper,
     pub(super) notices: Notices,
-    shards: Shards<Account>,
+    seats: Seats<Account>,
 }
 
 impl Desk {
     pub(super) fn new(engine: Arc<dyn Ledger>, clock: Arc<dyn Clock>) -> Self {
-        Self { engine, clock, keeper: Keeper::default(), notices: Notices::default(), shards: Shards::new() }
+        Self { engine, clock, keeper: Keeper::default(), notices: Notices::default(), seats: Seats::new() }
     }
 
     /// Takes a step of one owner, if that can be answered without asking anybody.
     #[inline]
     pub(super) fn take(&self, step: &Step<'_>, party: &Party<'_>) -> Result<Here, LedgerError> {
-        let mut shard = self.shards.of(party.owner)?;
-        match shard.account(party.owner) {
-            Some(account) => account.take(step, party),
+        match self.seats.find(party.owner) {
+            Some(mut account) => account.take(step, party),
             None if step.asks && step.expected() == 0 => Ok(Here::Short),
             None => Ok(Here::Elsewhere),
         }
+    }
+
+    /// Has the memory fetched of the account in this seat.
+    pub(super) fn expect(&self, seat: u32) {
+        self.seats.fetch(seat);
     }
 
     /// Does what a step that was taken leaves to do.
@@ -71,7 +75,7 @@ impl Desk {
     ) -> Result<Outcome, LedgerError> {
         let ask = Ask::of(step, party);
         let is_new = step.expected() == 0;
-        if is_new && self.is_near_the_cap(party, &ask)? {
+        if is_new && self.is_near_the_cap(party, &ask) {
             return self.pass(step, rows);
         }
         let outcome = self.errand(party.owner, |errand| self.fetch_for(errand, step, party, &ask, rows))?;
@@ -155,7 +159,7 @@ impl Desk {
     /// what was used here beyond what it set aside.
     pub(super) fn pass(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
         for party in step.parties.iter().filter(|_| step.asks) {
-            if self.read(party.owner, |account| account.is_overrun())? {
+            if self.read(party.owner, |account| account.is_overrun()) {
                 self.report(party.owner, Leaves::Held)?;
             }
         }
@@ -172,11 +176,11 @@ impl Desk {
         if let [party] = step.parties
             && matches!(outcome, Outcome::Taken { .. } | Outcome::Refused)
         {
-            self.see(party.owner, party.windows, rows)?;
+            self.see(party.owner, party.windows, rows);
         }
         if let (Outcome::Taken { next_lapse, .. }, Some(home)) = (&outcome, step.parties.first()) {
             self.with(home.owner, |account| account.went_elsewhere(step, *next_lapse))?;
-            if self.read(home.owner, |account| account.is_ending())? {
+            if self.read(home.owner, |account| account.is_ending()) {
                 // The step was taken. What cannot be told now is told when the ledger is flushed.
                 let _ = self.tend(home.owner, Leaves::Held);
             }
@@ -204,7 +208,7 @@ impl Desk {
         let (Some(most), Some(home)) = (step.most_live, step.parties.first()) else {
             return self.engine.apply(step, rows);
         };
-        let here = self.read(home.owner, |account| account.live())?;
+        let here = self.read(home.owner, |account| account.live());
         let most = most.saturating_sub(here);
         let outcome = self.engine.apply(&with_most(step, most), rows)?;
         if !matches!(outcome, Outcome::Crowded) || most == 0 {
@@ -217,7 +221,7 @@ impl Desk {
         self.engine.apply(&with_most(step, most.saturating_add(leases)), rows)
     }
 
-    fn is_near_the_cap(&self, party: &Party<'_>, ask: &Ask) -> Result<bool, LedgerError> {
+    fn is_near_the_cap(&self, party: &Party<'_>, ask: &Ask) -> bool {
         self.read(party.owner, |account| {
             let is_same = account.limits == *party.limits;
             is_same && account.day(party.windows).is_some_and(|day| !day.slice.is_worth(ask.amounts()))
@@ -225,11 +229,11 @@ impl Desk {
     }
 
     /// Takes down what the shared ledger said of the meters of an owner.
-    pub(super) fn see(&self, owner: &Owner, windows: Windows, rows: &[Moved]) -> Result<(), LedgerError> {
+    pub(super) fn see(&self, owner: &Owner, windows: Windows, rows: &[Moved]) {
         self.read(owner, |account| {
             let headroom = headroom(&account.limits, rows);
             account.day(windows).into_iter().for_each(|day| day.slice.see(headroom));
-        })
+        });
     }
 
     /// Fetches more for an owner who runs low.
@@ -256,10 +260,7 @@ impl Desk {
             if errand.tidy()? {
                 return reported.map(|_| true);
             }
-            let mut shard = self.shards.of(owner)?;
-            if shard.account(owner).is_some_and(|account| account.has_left()) {
-                shard.remove(owner);
-            }
+            self.seats.end_if(owner, Account::has_left);
             Ok(false)
         })
     }
@@ -272,7 +273,7 @@ impl Desk {
     /// Reports for everybody who has a lease, on the list or in the middle of a round.
     pub(super) fn report_everybody(&self, leaves: Leaves) -> Result<(), LedgerError> {
         let mut failures = Failures::default();
-        for owner in self.shards.owners(|account| !account.days.is_empty()) {
+        for owner in self.seats.owners(|account| !account.days.is_empty()) {
             if let Err(error) = self.report(&owner, leaves) {
                 failures.count(error);
             }
@@ -284,7 +285,7 @@ impl Desk {
     }
 
     pub(super) fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError> {
-        if self.read(owner, |account| account.days.is_empty().then_some(()))?.is_some() {
+        if self.read(owner, |account| account.days.is_empty().then_some(())).is_some() {
             return self.engine.row(owner, meter, start);
         }
         // While nobody reports: what is reported is on one side only.
@@ -308,14 +309,14 @@ impl Desk {
     }
 
     pub(super) fn hold(&self, owner: &Owner, id: HoldId) -> Result<Option<Hold>, LedgerError> {
-        match self.read(owner, |account| account.hold(id))? {
+        match self.read(owner, |account| account.hold(id)) {
             Some(hold) => Ok(Some(hold)),
             None => self.engine.hold(owner, id),
         }
     }
 
     pub(super) fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
-        let mut due = self.read(owner, |account| account.due(now, most))?;
+        let mut due = self.read(owner, |account| account.due(now, most));
         let others = most.saturating_sub(due.len());
         if others > 0 {
             due.extend(self.engine.due(owner, now, others)?);
@@ -326,7 +327,7 @@ impl Desk {
     pub(super) fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {
         self.tend(owner, Leaves::Held)?;
         self.engine.forget(owner)?;
-        self.read(owner, |account| account.is_leaving = true)?;
+        self.read(owner, |account| account.is_leaving = true);
         self.tend(owner, Leaves::Held).map(drop)
     }
 
@@ -336,18 +337,12 @@ impl Desk {
         owner: &Owner,
         work: impl FnOnce(&mut Account) -> T,
     ) -> Result<T, LedgerError> {
-        let mut shard = self.shards.of(owner)?;
-        let seat = shard.find(owner);
-        Ok(work(shard.open(owner, seat)?))
+        Ok(work(&mut *self.seats.open(owner)?))
     }
 
     // The same, if there is one.
-    fn read<T: Default>(
-        &self,
-        owner: &Owner,
-        read: impl FnOnce(&mut Account) -> T,
-    ) -> Result<T, LedgerError> {
-        Ok(self.shards.of(owner)?.account(owner).map(read).unwrap_or_default())
+    fn read<T: Default>(&self, owner: &Owner, read: impl FnOnce(&mut Account) -> T) -> T {
+        self.seats.find(owner).map(|mut account| read(&mut account)).unwrap_or_default()
     }
 
     // Does `work` as the only errand of the owner's.

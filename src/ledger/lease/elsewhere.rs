@@ -16,11 +16,13 @@ pub(super) struct Elsewhere {
     next_lapse: Timestamp,
 }
 
-impl Elsewhere {
-    pub(super) fn new() -> Self {
+impl Default for Elsewhere {
+    fn default() -> Self {
         Self { live: HashMap::new(), over: VecDeque::new(), next_lapse: Timestamp::MAX }
     }
+}
 
+impl Elsewhere {
     /// Whether a call of this name is there, as far as this process knows: it surely knows of those in flight.
     pub(super) fn has(&self, id: HoldId) -> bool {
         self.live.contains_key(&id) || self.over.contains(&id)
@@ -101,7 +103,7 @@ mod tests {
 
     #[test]
     fn names_in_flight_are_never_forgotten() {
-        let mut calls = Elsewhere::new();
+        let mut calls = Elsewhere::default();
         let many = 2 * NAMES as u128;
         (0..many).for_each(|id| note(&mut calls, id, Phase::Live, 9));
         assert!((0..many).all(|id| calls.has(HoldId(id))));
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn what_lapsed_is_over_whoever_settled_it() {
         let at = Timestamp::from_seconds;
-        let mut calls = Elsewhere::new();
+        let mut calls = Elsewhere::default();
         note(&mut calls, 1, Phase::Live, 100);
         note(&mut calls, 2, Phase::Live, 200);
         calls.ask(Timestamp::MAX);

@@ -143,11 +143,11 @@ impl<'a> Errand<'a> {
         let Some(letter) = backing.letter.take() else { return Err(inconsistent()) };
         match outcome {
             Outcome::Taken { .. } => {
-                self.desk.see(self.owner, windows, rows)?;
+                self.desk.see(self.owner, windows, rows);
                 self.taken(letter).map(|()| Answer::Taken)
             }
             Outcome::Refused => {
-                self.desk.see(self.owner, windows, rows)?;
+                self.desk.see(self.owner, windows, rows);
                 Ok(Answer::Refused)
             }
             Outcome::Elsewhen(now) => Ok(Answer::Elsewhen(now)),

@@ -126,6 +126,10 @@ impl Ledger for LeasedLedger {
         }
     }
 
+    fn expect(&self, seat: u32) {
+        self.own().desk.expect(seat);
+    }
+
     fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError> {
         self.own().desk.row(owner, meter, start)
     }

@@ -1,7 +1,7 @@
 //! One owner's rows and holds in memory, and how a step moves them.
 
 use super::super::LedgerError;
-use super::super::shards::Kept;
+use super::super::seats::Kept;
 use super::holds::Holds;
 use super::rows::Rows;
 use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Row, Step};
@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 /// Kept small, and what every call touches kept together: a call of one key among a million costs what the cache lines
 /// cost that it touches.
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct Account {
     owner: Option<KeyId>,
     leaving: bool,
@@ -43,8 +44,15 @@ pub(super) fn apply(
     let drawn = step.expected() == 0 && step.hold.fingerprint == 0;
     let found = if drawn { None } else { home.holds.find(step.id(), step.hold.seat) };
     let before = found.and_then(|seat| home.holds.get(seat));
-    if before.map_or(0, |hold| hold.standing.revision) != step.expected() {
-        return Err(NotTaken::Outcome(Outcome::Unexpected(before.cloned().map(Box::new))));
+    match before {
+        Some(hold) if hold.standing.revision == step.expected() => {}
+        None if drawn => {}
+        before => {
+            let before = before.cloned().or_else(|| home.holds.resolved(step.id()));
+            if before.is_some() || step.expected() > 0 {
+                return Err(NotTaken::Outcome(Outcome::Unexpected(before.map(Box::new))));
+            }
+        }
     }
     if step.most_live.is_some_and(|most| home.holds.live() >= most) {
         return Err(NotTaken::Outcome(Outcome::Crowded));
@@ -103,13 +111,13 @@ impl From<LedgerError> for NotTaken {
 }
 
 impl Kept for Account {
-    fn new(owner: KeyId) -> Self {
+    fn of(owner: KeyId) -> Self {
         Self { owner: Some(owner), ..Self::default() }
     }
 
     #[inline]
-    fn is_of(&self, owner: &KeyId) -> bool {
-        self.owner.as_ref() == Some(owner)
+    fn owner(&self) -> Option<&KeyId> {
+        self.owner.as_ref()
     }
 }
 
@@ -119,8 +127,10 @@ impl Account {
     }
 
     pub(super) fn hold(&self, id: HoldId) -> Option<Hold> {
-        let seat = self.holds.find(id, 0)?;
-        self.holds.get(seat).map(|hold| Hold { seat, ..hold.clone() })
+        match self.holds.find(id, 0) {
+            Some(seat) => self.holds.get(seat).map(|hold| Hold { seat, ..hold.clone() }),
+            None => self.holds.resolved(id),
+        }
     }
 
     /// The live holds whose lifetime has passed.

@@ -1,103 +1,107 @@
-//! The holds of one owner: the live ones, and the last few that were resolved.
+//! The holds of one owner: those that may still move its rows, and the last few that were settled or released.
 //!
-//! A hold stays in its slot from the reservation until it is forgotten, so that settling it touches the cache lines
-//! that the reservation touched. A new hold takes the slot of the one that is forgotten for it.
+//! An open hold stays in its slot, so that settling it touches the cache lines that the reservation touched. The first
+//! slot lies in place, and is taken whenever it is free: most keys have one call in flight at a time.
 
 use std::collections::VecDeque;
 
 use super::MemoryLedger;
+use super::finals::Finals;
 use crate::budget::{Hold, HoldId, Phase, Standing};
 use crate::time::Timestamp;
 
-// The oldest of them makes room for a new hold before that is resolved itself.
-const FINALS: usize = MemoryLedger::REMEMBERED_FINAL + 1;
-
+#[repr(C)]
 pub(in crate::ledger) struct Holds {
-    slots: Vec<Hold>,
     live: u32,
-    // The slots of the last holds that were settled or released, in the order in which they were.
-    finals: Ring,
-    crowd: Option<Box<Crowd>>,
     // A lower bound: closing a hold leaves it, looking for due ones makes it exact.
     next_lapse: Timestamp,
+    crowd: Option<Box<Crowd>>,
+    // Of `finals`.
+    oldest: u8,
+    near: Hold,
+    finals: Finals,
 }
 
-// What owners have who had many calls at once, or calls that were given up.
+// What owners have who had more than one call at once, or calls that were given up.
 #[derive(Default)]
 struct Crowd {
-    // Slots of holds that are forgotten.
+    far: Vec<Hold>,
+    // The slots of `far` that are free.
     free: Vec<u32>,
-    // Of those that were dropped or lapsed and may still be settled.
+    // Those of holds that were dropped or lapsed and may still be settled, oldest first.
     provisionals: VecDeque<u32>,
 }
 
+const NEAR: u32 = 1;
+
 impl Default for Holds {
     fn default() -> Self {
-        Self { slots: Vec::new(), live: 0, finals: Ring::default(), crowd: None, next_lapse: Timestamp::MAX }
+        Self {
+            near: Hold::new(HoldId(0), 0),
+            live: 0,
+            next_lapse: Timestamp::MAX,
+            crowd: None,
+            oldest: 0,
+            finals: Finals::default(),
+        }
     }
 }
 
 impl Holds {
+    #[inline]
     pub(in crate::ledger) fn live(&self) -> u32 {
         self.live
     }
 
+    #[inline]
     pub(in crate::ledger) fn next_lapse(&self) -> Timestamp {
         self.next_lapse
     }
 
-    /// Where the hold is: at the seat noted, as a rule, or wherever it is found. 0 is no seat.
+    /// The seat of an open hold: the one noted, as a rule, or wherever it is. 0 is no seat.
     #[inline]
     pub(in crate::ledger) fn find(&self, id: HoldId, noted: u32) -> Option<u32> {
         if self.get(noted).is_some_and(|hold| hold.id == id) {
             return Some(noted);
         }
-        // A slot that is free keeps the name of the hold that it was of: taking it by that name would give it away twice.
-        let place = self.slots.iter().rposition(|hold| hold.id == id && hold.standing.revision > 0)?;
-        Some(seat_of(place))
+        self.taken().find(|(_, hold)| hold.id == id).map(|(seat, _)| seat)
     }
 
+    /// The open hold in a seat.
     #[inline]
     pub(in crate::ledger) fn get(&self, seat: u32) -> Option<&Hold> {
-        self.slots.get(place_of(seat)?).filter(|hold| hold.standing.revision > 0)
+        self.slot(seat).filter(|hold| is_taken(hold))
+    }
+
+    /// The hold of this name, if it was settled or released and is remembered.
+    pub(in crate::ledger) fn resolved(&self, id: HoldId) -> Option<Hold> {
+        self.finals.find(id)
     }
 
     /// The holds that may still move their rows.
     pub(in crate::ledger) fn open(&self) -> impl Iterator<Item = &Hold> {
-        self.slots.iter().filter(|hold| hold.standing.revision > 0 && hold.standing.phase.is_open())
+        self.taken().map(|(_, hold)| hold)
     }
 
-    /// Stores where the hold at `found` stands now, or a new hold; answers where it is.
+    /// Stores where the open hold at `found` stands now, or a new hold; answers where it is, or was until now.
     #[inline]
     pub(in crate::ledger) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: Standing) -> u32 {
-        let kept = found.and_then(|seat| self.slots.get_mut(place_of(seat)?));
-        let (seat, before) = match (found, kept) {
-            (Some(seat), Some(hold)) => (seat, Some(std::mem::replace(&mut hold.standing, becomes).phase)),
-            _ => (self.take_slot(hold, becomes), None),
-        };
-        let was_live = before.is_some_and(Phase::is_live);
+        let Some(seat) = found else { return self.add(hold, becomes) };
+        let Some(slot) = self.slot_mut(seat) else { return 0 };
+        let before = slot.standing.phase;
+        slot.standing = becomes;
         if becomes.phase.is_live() {
-            if !was_live {
-                self.live = self.live.saturating_add(1);
-            }
             self.next_lapse = self.next_lapse.min(becomes.expires_at);
             return seat;
         }
-        if was_live {
+        if before.is_live() {
             self.live = self.live.saturating_sub(1);
         }
         if becomes.phase.is_open() {
             self.remember_provisional(seat);
         } else {
-            if before.is_some()
-                && !was_live
-                && let Some(crowd) = &mut self.crowd
-            {
-                crowd.provisionals.retain(|&other| other != seat);
-            }
-            if let Some(oldest) = self.finals.push(seat) {
-                self.forget(oldest);
-            }
+            self.oldest = self.finals.push(self.oldest, hold, becomes);
+            self.leave(seat, before);
         }
         seat
     }
@@ -107,37 +111,57 @@ impl Holds {
         if now < self.next_lapse {
             return Vec::new();
         }
-        let live = || {
-            self.slots
-                .iter()
-                .enumerate()
-                .filter(|(_, hold)| hold.standing.revision > 0 && hold.standing.phase.is_live())
-        };
+        let live = || self.taken().filter(|(_, hold)| hold.standing.phase.is_live());
         let due = live().filter(|(_, hold)| hold.standing.expires_at <= now).take(most);
-        let due = due.map(|(place, hold)| Hold { seat: seat_of(place), ..hold.clone() }).collect();
+        let due = due.map(|(seat, hold)| Hold { seat, ..hold.clone() }).collect();
         self.next_lapse = live().map(|(_, hold)| hold.standing.expires_at).min().unwrap_or(Timestamp::MAX);
         due
     }
 
-    // A forgotten slot, or that of the oldest settled hold, or a new one.
     #[inline]
-    fn take_slot(&mut self, hold: &Hold, becomes: Standing) -> u32 {
-        let free = self.crowd.as_mut().and_then(|crowd| crowd.free.pop());
-        let seat = free.or_else(|| self.finals.pop_if_full());
-        if let Some(seat) = seat
-            && let Some(slot) = place_of(seat).and_then(|place| self.slots.get_mut(place))
-        {
+    fn add(&mut self, hold: &Hold, becomes: Standing) -> u32 {
+        if !becomes.phase.is_open() {
+            // Charged without a reservation: it never was in flight.
+            self.oldest = self.finals.push(self.oldest, hold, becomes);
+            return 0;
+        }
+        self.finals.expect(self.oldest);
+        let seat = if is_taken(&self.near) { self.take_far() } else { NEAR };
+        if let Some(slot) = self.slot_mut(seat) {
             // Piece by piece: copying a struct that was just put together waits for its parts to arrive.
             slot.standing = becomes;
             (slot.id, slot.fingerprint, slot.windows) = (hold.id, hold.fingerprint, hold.windows);
             slot.others.clone_from(&hold.others);
-            return seat;
         }
-        if self.slots.is_empty() {
-            self.slots.reserve_exact(1);
+        if becomes.phase.is_live() {
+            self.live = self.live.saturating_add(1);
+            self.next_lapse = self.next_lapse.min(becomes.expires_at);
+        } else {
+            self.remember_provisional(seat);
         }
-        self.slots.push(Hold { standing: becomes, ..hold.clone() });
-        seat_of(self.slots.len().saturating_sub(1))
+        seat
+    }
+
+    // A slot that is free, away from the account.
+    #[cold]
+    fn take_far(&mut self) -> u32 {
+        let crowd = self.crowd.get_or_insert_default();
+        crowd.free.pop().unwrap_or_else(|| {
+            crowd.far.push(Hold::new(HoldId(0), 0));
+            far_seat(crowd.far.len().saturating_sub(1))
+        })
+    }
+
+    // Its hold is resolved, and `before` is what it was.
+    #[inline]
+    fn leave(&mut self, seat: u32, before: Phase) {
+        if let Some(slot) = self.slot_mut(seat) {
+            slot.standing.revision = 0;
+            slot.others = None;
+        }
+        if let Some(crowd) = &mut self.crowd {
+            crowd.leave(seat, before);
+        }
     }
 
     #[cold]
@@ -147,59 +171,50 @@ impl Holds {
         if provisionals.len() > MemoryLedger::REMEMBERED_PROVISIONAL
             && let Some(oldest) = provisionals.pop_front()
         {
-            self.forget(oldest);
+            self.leave(oldest, Phase::Live);
         }
-    }
-
-    fn forget(&mut self, seat: u32) {
-        if let Some(hold) = place_of(seat).and_then(|place| self.slots.get_mut(place)) {
-            hold.standing.revision = 0;
-            hold.others = None;
-            self.crowd.get_or_insert_default().free.push(seat);
-        }
-    }
-}
-
-fn place_of(seat: u32) -> Option<usize> {
-    usize::try_from(seat).ok()?.checked_sub(1)
-}
-
-fn seat_of(place: usize) -> u32 {
-    u32::try_from(place).ok().and_then(|place| place.checked_add(1)).unwrap_or(0)
-}
-
-// The last few seats, oldest first out.
-#[derive(Default)]
-struct Ring {
-    seats: [u32; FINALS],
-    // Where the oldest is, and how many there are.
-    first: u8,
-    count: u8,
-}
-
-impl Ring {
-    // Adds a seat; the oldest comes out if there is no room.
-    #[inline]
-    fn push(&mut self, seat: u32) -> Option<u32> {
-        let oldest = self.pop_if_full();
-        let end = usize::from(self.first.wrapping_add(self.count)) % FINALS;
-        if let Some(slot) = self.seats.get_mut(end) {
-            *slot = seat;
-            self.count = self.count.saturating_add(1);
-        }
-        oldest
     }
 
     #[inline]
-    fn pop_if_full(&mut self) -> Option<u32> {
-        if usize::from(self.count) < FINALS {
-            return None;
-        }
-        let oldest = self.seats.get(usize::from(self.first) % FINALS).copied();
-        self.first = self.first.wrapping_add(1);
-        self.count = self.count.saturating_sub(1);
-        oldest
+    fn slot(&self, seat: u32) -> Option<&Hold> {
+        if seat == NEAR { Some(&self.near) } else { self.crowd.as_ref()?.far.get(far_place(seat)?) }
     }
+
+    #[inline]
+    fn slot_mut(&mut self, seat: u32) -> Option<&mut Hold> {
+        if seat == NEAR { Some(&mut self.near) } else { self.crowd.as_mut()?.far.get_mut(far_place(seat)?) }
+    }
+
+    // Every slot that has a hold, the newest first, as far as that is known.
+    fn taken(&self) -> impl Iterator<Item = (u32, &Hold)> {
+        let far = self.crowd.iter().flat_map(|crowd| crowd.far.iter().enumerate().rev());
+        let far = far.map(|(place, hold)| (far_seat(place), hold));
+        std::iter::once((NEAR, &self.near)).chain(far).filter(|(_, hold)| is_taken(hold))
+    }
+}
+
+impl Crowd {
+    fn leave(&mut self, seat: u32, before: Phase) {
+        if seat != NEAR {
+            self.free.push(seat);
+        }
+        if !before.is_live() {
+            self.provisionals.retain(|&other| other != seat);
+        }
+    }
+}
+
+// A slot that is free keeps the name of the hold that it was of.
+fn is_taken(slot: &Hold) -> bool {
+    slot.standing.revision > 0
+}
+
+fn far_place(seat: u32) -> Option<usize> {
+    usize::try_from(seat.checked_sub(NEAR)?).ok()?.checked_sub(1)
+}
+
+fn far_seat(place: usize) -> u32 {
+    u32::try_from(place).ok().and_then(|place| place.checked_add(1)?.checked_add(NEAR)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -223,12 +238,36 @@ mod tests {
         }
         for id in crowd {
             let found = holds.find(HoldId(id), 0);
+            assert!(found.is_some(), "{id} is in flight");
             holds.put(found, &hold(id), at(Phase::Settled));
         }
-        let found = holds.find(HoldId(1), 0);
-        assert_eq!(found, None, "forgotten for the ninth");
-        let seat = holds.put(found, &hold(1), at(Phase::Live));
+        assert_eq!(holds.live(), 0);
+        assert_eq!(
+            (holds.find(HoldId(1), 0), holds.resolved(HoldId(1))),
+            (None, None),
+            "forgotten for the ninth"
+        );
+        let seat = holds.put(None, &hold(1), at(Phase::Live));
         assert_ne!(holds.put(None, &hold(10), at(Phase::Live)), seat);
         assert_eq!(holds.get(seat).map(|hold| hold.id), Some(HoldId(1)));
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_leaves_its_slot_when_it_is_settled_or_forgotten() {
+        let mut holds = Holds::default();
+        let many = 2 * MemoryLedger::REMEMBERED_PROVISIONAL as u128;
+        for id in 1..=many {
+            let seat = holds.put(None, &hold(id), at(Phase::Live));
+            holds.put(Some(seat), &hold(id), at(Phase::Dropped));
+        }
+        assert_eq!(holds.open().count(), MemoryLedger::REMEMBERED_PROVISIONAL);
+        for id in 1..=many {
+            if let Some(seat) = holds.find(HoldId(id), 0) {
+                holds.put(Some(seat), &hold(id), at(Phase::Settled));
+            }
+        }
+        assert_eq!((holds.open().count(), holds.live()), (0, 0));
+        let resolved = holds.resolved(HoldId(many)).map(|hold| hold.standing.phase);
+        assert_eq!(resolved, Some(Phase::Settled));
     }
 }

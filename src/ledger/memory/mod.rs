@@ -1,19 +1,19 @@
 //! The ledger in memory: exact at any concurrency inside one process, and gone with it.
 //!
-//! Owners are spread over shards. A step locks the shards of its owners, in order, for some tens of nanoseconds, and
-//! runs nobody else's code meanwhile.
+//! A step locks the accounts of its owners, in order, for some tens of nanoseconds, and runs nobody else's code
+//! meanwhile.
 
 mod account;
+mod finals;
 pub(super) mod holds;
 mod rows;
 
 use std::fmt;
 
 use self::account::Account;
-use super::shards::{Shard, Shards, shard_of};
+use super::seats::{Seated, Seats};
 use super::{Ledger, LedgerError};
 use crate::budget::{Hold, HoldId, MAX_OWNERS, Meter, Moved, Outcome, Owner, Party, Row, Step};
-use crate::sync::MutexGuard;
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
 
@@ -22,7 +22,7 @@ use arrayvec::ArrayVec;
 /// Of each key it remembers the last [`MemoryLedger::REMEMBERED_FINAL`] calls that were settled or released, and the
 /// last [`MemoryLedger::REMEMBERED_PROVISIONAL`] that were dropped or lapsed and may still be settled.
 pub struct MemoryLedger {
-    shards: Shards<Account>,
+    seats: Seats<Account>,
 }
 
 impl MemoryLedger {
@@ -34,57 +34,51 @@ impl MemoryLedger {
 
     /// An empty ledger.
     pub fn new() -> Self {
-        Self { shards: Shards::new() }
+        Self { seats: Seats::new() }
     }
 
     // Reads an account if there is one.
-    fn read<T: Default>(
-        &self,
-        owner: &Owner,
-        read: impl FnOnce(&mut Account) -> T,
-    ) -> Result<T, LedgerError> {
-        Ok(self.shards.of(owner)?.account(owner).map(read).unwrap_or_default())
+    fn read<T: Default>(&self, owner: &Owner, read: impl FnOnce(&mut Account) -> T) -> T {
+        self.seats.find(owner).map(|mut account| read(&mut account)).unwrap_or_default()
     }
 }
 
 impl Ledger for MemoryLedger {
     fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        if let [Party { owner: home, .. }] = step.parties {
-            let mut shard = self.shards.of(home)?;
-            let account = match shard.find(home) {
-                None if step.expected() > 0 => return Ok(Outcome::Unexpected(None)),
-                seat => shard.open(home, seat)?,
-            };
-            let taken = account::apply(step, rows, account, &mut []);
-            if account.has_left() {
-                shard.remove(home);
-            }
-            drop(shard);
-            return account::outcome(taken);
+        let [Party { owner: home, .. }] = step.parties else { return self.apply_to_many(step, rows) };
+        let found = if step.expected() > 0 { self.seats.find(home) } else { Some(self.seats.open(home)?) };
+        let Some(mut account) = found else { return Ok(Outcome::Unexpected(None)) };
+        let taken = account::apply(step, rows, &mut account, &mut []);
+        let has_left = account.has_left();
+        drop(account);
+        if has_left {
+            self.seats.end_if(home, Account::has_left);
         }
-        self.apply_to_many(step, rows)
+        account::outcome(taken)
+    }
+
+    #[inline]
+    fn expect(&self, seat: u32) {
+        self.seats.fetch(seat);
     }
 
     fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError> {
-        self.read(owner, |account| account.row(meter, start))
+        Ok(self.read(owner, |account| account.row(meter, start)))
     }
 
     fn hold(&self, owner: &Owner, id: HoldId) -> Result<Option<Hold>, LedgerError> {
-        self.read(owner, |account| account.hold(id))
+        Ok(self.read(owner, |account| account.hold(id)))
     }
 
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
-        self.read(owner, |account| account.due(now, most))
+        Ok(self.read(owner, |account| account.due(now, most)))
     }
 
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {
-        let mut shard = self.shards.of(owner)?;
-        if let Some(account) = shard.account(owner) {
+        if let Some(mut account) = self.seats.find(owner) {
             account.leave();
-            if account.has_left() {
-                shard.remove(owner);
-            }
         }
+        self.seats.end_if(owner, Account::has_left);
         Ok(())
     }
 }
@@ -93,51 +87,20 @@ impl MemoryLedger {
     // Kept apart from the common case of one owner, which needs no list of guards.
     #[cold]
     fn apply_to_many(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        let too_many = |_| LedgerError::new("a step with too many owners");
-        let mut order = ArrayVec::<usize, MAX_OWNERS>::new();
-        for Party { owner, .. } in step.parties {
-            let shard = shard_of(owner);
-            if !order.contains(&shard) {
-                order.try_push(shard).map_err(too_many)?;
-            }
-        }
-        order.sort_unstable();
-        let mut guards = ArrayVec::<_, MAX_OWNERS>::new();
-        for &shard in &order {
-            guards.push(self.shards.lock(shard)?);
-        }
-        // Take each account out of its slab for the length of the step: they are borrowed one by one from guards that
-        // are borrowed together.
-        let mut lent = ArrayVec::<Account, MAX_OWNERS>::new();
-        for Party { owner, .. } in step.parties {
-            let shard = guard_of(&order, &mut guards, owner)?;
-            let seat = shard.find(owner);
-            lent.push(std::mem::take(shard.open(owner, seat)?));
-        }
+        let mut seated = self.seats.open_all(step.parties.iter().map(|party| party.owner))?;
+        // Taken out for the length of the step: they are borrowed one by one from guards that are borrowed together.
+        let lend = |seated: &mut Seated<'_, Account>| std::mem::take(&mut **seated);
+        let mut lent: ArrayVec<Account, MAX_OWNERS> = seated.iter_mut().map(lend).collect();
         let (home, others) =
             lent.split_first_mut().ok_or_else(|| LedgerError::new("a step without an owner"))?;
         let taken = account::apply(step, rows, home, others);
-        for (Party { owner, .. }, account) in step.parties.iter().zip(lent) {
-            let shard = guard_of(&order, &mut guards, owner)?;
-            let seat = shard.find(owner);
-            if account.has_left() {
-                shard.remove(owner);
-            } else {
-                *shard.open(owner, seat)? = account;
-            }
+        seated.iter_mut().zip(lent).for_each(|(seated, account)| **seated = account);
+        drop(seated);
+        for Party { owner, .. } in step.parties {
+            self.seats.end_if(owner, Account::has_left);
         }
         account::outcome(taken)
     }
-}
-
-fn guard_of<'a>(
-    order: &[usize],
-    guards: &'a mut [MutexGuard<'_, Shard<Account>>],
-    owner: &Owner,
-) -> Result<&'a mut Shard<Account>, LedgerError> {
-    let place = order.iter().position(|&shard| shard == shard_of(owner));
-    let guard = place.and_then(|place| guards.get_mut(place));
-    guard.map(|guard| &mut **guard).ok_or_else(|| LedgerError::new("a shard that is not locked"))
 }
 
 impl Default for MemoryLedger {
