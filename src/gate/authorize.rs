@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::core::{Of, Refused, Subject, Tie, account, not_remembered};
+use super::caller::Caller;
+use super::core::{Of, Refused, Subject, account, not_remembered};
 use super::events::EventKind;
 use super::lane::Count;
 use super::open::Builder;
@@ -41,8 +42,8 @@ impl Gate {
     /// # Errors
     /// The [`Denial`] to send.
     pub fn verify(&self, secret: &(impl AsRef<[u8]> + ?Sized)) -> Result<Arc<Key>, Denial> {
-        let identified = self.core.identify(secret.as_ref(), self.core.clock.now());
-        identified.map(|subject| subject.key).map_err(|denial| self.denied(denial.into()))
+        let identified = self.identify(secret.as_ref(), self.core.clock.now());
+        identified.map(|caller| Arc::clone(&caller.key)).map_err(|denial| self.denied(denial.into()))
     }
 
     /// Admits one call: the key is in force, its policy allows the request, and the estimate fits every budget and is now
@@ -62,13 +63,13 @@ impl Gate {
     #[inline]
     fn attempt(&self, request: &Request<'_>) -> Result<Permit, Refused> {
         let now = self.core.clock.now();
-        let subject = self.core.identify(request.secret, now)?;
-        subject
+        let caller = self.identify(request.secret, now)?;
+        caller
             .key
             .policy()
             .check(&request.facts())
             .map_err(|refusal| policy_denial(refusal, request.model))?;
-        self.admit(subject, request, Admission { body: None, estimate: request.estimate, now })
+        self.admit(caller, request, Admission { body: None, estimate: request.estimate, now })
     }
 
     /// The models of `models` that the key may use, in their order.
@@ -197,18 +198,17 @@ impl Gate {
     /// Sets the estimate aside for a request that passed the policy.
     pub(super) fn admit(
         &self,
-        subject: Subject,
+        caller: Arc<Caller>,
         request: &Request<'_>,
         asked: Admission<'_>,
     ) -> Result<Permit, Refused> {
         let core = &*self.core;
-        let owner = subject.key.owner();
         if let Some(id) = request.request_id {
             checked_request_id(id).map_err(|what| Denial::invalid("request_id", what))?;
         }
-        let name = core.ids.name_for(&core.lanes, owner, request, asked.body);
+        let name = core.ids.name_for(&core.lanes, caller.key.owner(), request, asked.body);
         let name = name.map_err(|error| Refused::budget(&NotReserved::Failed(error), asked.now))?;
-        let mut permit = Permit::draft(self.tie(owner.spread()), subject, name, request.model);
+        let mut permit = Permit::draft(caller, name, request.model);
         if let Err(refused) = permit.reserve(asked.estimate, asked.now) {
             let NotReserved::Failed(error) = refused else {
                 core.lanes.add(Count::NotAdmitted);
@@ -257,11 +257,6 @@ impl Gate {
     pub(super) fn shown(&self, denial: Denial) -> Denial {
         let denial = if self.core.look.hide_amounts { denial.with_hidden_amounts() } else { denial };
         if self.core.look.hide_state { denial.with_hidden_state() } else { denial }
-    }
-
-    fn tie(&self, spread: u32) -> Arc<Tie> {
-        let place = usize::try_from(spread).unwrap_or(0).checked_rem(self.ties.len()).unwrap_or(0);
-        self.ties.get(place).map_or_else(|| Arc::new(Tie(Arc::clone(&self.core))), Arc::clone)
     }
 }
 

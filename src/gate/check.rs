@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::authorize::policy_denial;
-use super::core::{Subject, account, detail};
+use super::core::{account, detail};
 use super::{Gate, Request};
 use crate::budget::{Amount, Hold, HoldId, Meter, Moved, Party, Row, Step, refusal};
 use crate::key::Key;
@@ -102,15 +102,15 @@ impl Gate {
     }
 
     fn walk(&self, request: &Request<'_>, now: Timestamp, checks: &mut Vec<Check>) -> Result<(), Denial> {
-        let identified = self.core.identify(request.secret, now);
+        let identified = self.identify(request.secret, now);
         let note = match &identified {
-            Ok(Subject { key, .. }) => format!("{} ({})", key.name(), key.id()),
+            Ok(caller) => format!("{} ({})", caller.key.name(), caller.key.id()),
             Err(denial) => denial.message(),
         };
         checks.push(Check { rule: Rule::Key, passed: identified.is_ok(), note });
-        let key = identified?.key;
-        Self::walk_policy(&key, request, checks)?;
-        self.walk_meters(&key, request, now, checks)
+        let caller = identified?;
+        Self::walk_policy(&caller.key, request, checks)?;
+        self.walk_meters(&caller.key, request, now, checks)
     }
 
     fn walk_policy(key: &Key, request: &Request<'_>, checks: &mut Vec<Check>) -> Result<(), Denial> {

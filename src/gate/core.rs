@@ -1,7 +1,6 @@
-//! What a gate is made of, and what its permits need of it: identify, reserve, extend, close, tell.
+//! What a gate is made of, and what its permits need of it: reserve, extend, close, tell.
 
 use std::borrow::Cow;
-use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
 use super::alerts::AlertDesk;
@@ -18,7 +17,7 @@ use crate::budget::{
 };
 use crate::clock::Clock;
 use crate::id::KeyId;
-use crate::key::{Key, Peppers, State, check_shape};
+use crate::key::{Key, Peppers};
 use crate::ledger::{Account, Books, Closed, Closing, Lapse, LedgerError, NotReserved};
 use crate::sync::RwLock;
 use crate::time::Timestamp;
@@ -47,20 +46,6 @@ pub(super) struct Look {
     pub(super) hide_state: bool,
 }
 
-/// One of several references to the core, on a cache line of its own: a permit counts one up and down, and threads with
-/// different keys must not meet there.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(super) struct Tie(pub(super) Arc<Core>);
-
-impl Deref for Tie {
-    type Target = Core;
-
-    fn deref(&self) -> &Core {
-        &self.0
-    }
-}
-
 /// A call that was not admitted.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -85,8 +70,8 @@ impl From<Denial> for Refused {
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) key: Arc<Key>,
-    // The state of the directory just before: while it has not moved, the record is still in force.
-    edits: u64,
+    /// The state of the directory just before: while it has not moved, the record is still in force.
+    pub(super) edits: u64,
 }
 
 impl Subject {
@@ -101,35 +86,6 @@ impl Core {
     /// The prices in force.
     pub(super) fn prices(&self) -> Arc<PriceBook> {
         Arc::clone(&self.prices.read())
-    }
-
-    /// The key that `secret` belongs to, if it is in force at `now`: shape, digest, state.
-    pub(super) fn identify(&self, secret: &[u8], now: Timestamp) -> Result<Subject, Denial> {
-        if secret.is_empty() {
-            return Err(Denial::new(Reason::MissingKey));
-        }
-        check_shape(secret).map_err(|_| Denial::new(Reason::MalformedKey))?;
-        self.refresher.keep_up(self, now)?;
-        let edits = self.directory.edits();
-        let found = match self.find(secret, now) {
-            None if self.refresher.look_again(self, now) => self.find(secret, now),
-            found => found,
-        };
-        let (key, retired) = found.ok_or_else(|| Denial::new(Reason::UnknownKey))?;
-        let reason = match key.state_at(now) {
-            _ if retired => Reason::SecretRetired,
-            State::Active => return Ok(Subject { key, edits }),
-            State::Revoked => Reason::KeyRevoked,
-            State::Disabled => Reason::KeyDisabled,
-            State::NotYetValid => Reason::KeyNotYetValid,
-            State::Expired => Reason::KeyExpired,
-        };
-        Err(Denial::new(reason))
-    }
-
-    #[inline]
-    fn find(&self, secret: &[u8], now: Timestamp) -> Option<(Arc<Key>, bool)> {
-        self.peppers.digests(secret).find_map(|digest| self.directory.find(&digest, now))
     }
 
     /// Makes `hold` with an estimate set aside; true if the same request had made it before.

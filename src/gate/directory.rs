@@ -5,6 +5,7 @@ use std::cmp::Ordering as Order;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use hashbrown::HashTable;
 
@@ -14,9 +15,9 @@ use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Timestamp;
 
-const SHARDS: u64 = 256;
+const SHARDS: usize = 256;
 
-/// The records in force. A lookup takes one uncontended read lock and touches one table entry and one record.
+/// The records in force. A lookup takes one read lock and touches one table entry and one record.
 #[derive(Debug)]
 pub(super) struct Directory {
     shards: Box<[Padded]>,
@@ -29,31 +30,46 @@ pub(super) struct Directory {
 #[repr(align(128))]
 struct Padded(RwLock<HashTable<Entry>>);
 
-// The first eight bytes of a digest find the entry; the record holds all 32, which are compared.
+// Four bytes of a digest find the entry; the record holds all 32, which are compared.
 #[derive(Debug)]
 struct Entry {
-    tag: u64,
+    tag: u32,
+    // Where the ledger noted that the owner's account is, for whoever has not read the record yet.
+    seat: AtomicU32,
     key: Arc<Key>,
 }
 
 impl Directory {
     pub(super) fn new() -> Self {
-        let shards =
-            std::iter::repeat_with(Padded::default).take(usize::try_from(SHARDS).unwrap_or(1)).collect();
+        let shards = std::iter::repeat_with(Padded::default).take(SHARDS).collect();
         Self { shards, by_id: RwLock::default(), edits: AtomicU64::new(0) }
     }
 
-    /// The key that has a secret of this digest, and whether that secret is retired at `now`.
+    /// The key that has a secret of this digest, and whether that secret is retired at `now`. `expect` is told where the
+    /// account of its owner is, so that it is fetched while the record is: both may be far away.
     #[inline]
-    pub(super) fn find(&self, digest: &Digest, now: Timestamp) -> Option<(Arc<Key>, bool)> {
-        let tag = digest.tag();
-        let shard = self.shard(tag)?.read();
+    pub(super) fn find(
+        &self,
+        digest: &Digest,
+        now: Timestamp,
+        expect: impl Fn(u32),
+    ) -> Option<(Arc<Key>, bool)> {
+        let (shard, tag) = self.place(digest)?;
+        let shard = shard.read();
         let mut retired = false;
-        let entry = shard.find(tag, |entry| {
-            let secret = if entry.tag == tag { entry.key.secret(digest) } else { None };
+        let entry = shard.find(hash(tag), |entry| {
+            if entry.tag != tag {
+                return false;
+            }
+            expect(entry.seat.load(Ordering::Relaxed));
+            let secret = entry.key.secret(digest);
             retired = secret.is_some_and(|secret| secret.is_retired_at(now));
             secret.is_some()
         })?;
+        let seat = entry.key.owner().seat();
+        if entry.seat.load(Ordering::Relaxed) != seat {
+            entry.seat.store(seat, Ordering::Relaxed);
+        }
         Some((Arc::clone(&entry.key), retired))
     }
 
@@ -84,8 +100,9 @@ impl Directory {
 
     /// Another key that has one of the secrets of `key`.
     pub(super) fn rival(&self, key: &Key) -> Option<KeyId> {
-        let owner =
-            |digest: &Digest| self.find(digest, Timestamp::EPOCH).map(|(other, _)| other.id().clone());
+        let owner = |digest: &Digest| {
+            self.find(digest, Timestamp::EPOCH, |_| {}).map(|(other, _)| other.id().clone())
+        };
         key.secrets().filter_map(|secret| owner(secret.hash().digest())).find(|other| other != key.id())
     }
 
@@ -141,30 +158,36 @@ impl Directory {
     }
 
     fn insert(&self, digest: &Digest, key: &Arc<Key>) {
-        let tag = digest.tag();
-        let Some(shard) = self.shard(tag) else { return };
+        let Some((shard, tag)) = self.place(digest) else { return };
         let mut shard = shard.write();
-        let entry = Entry { tag, key: Arc::clone(key) };
-        match shard.find_mut(tag, |entry| entry.tag == tag && entry.key.id() == key.id()) {
+        let entry = Entry { tag, seat: AtomicU32::new(key.owner().seat()), key: Arc::clone(key) };
+        match shard.find_mut(hash(tag), |entry| entry.tag == tag && entry.key.id() == key.id()) {
             Some(kept) => *kept = entry,
-            None => drop(shard.insert_unique(tag, entry, |entry| entry.tag)),
+            None => drop(shard.insert_unique(hash(tag), entry, |entry| hash(entry.tag))),
         }
     }
 
     fn erase(&self, digest: &Digest, id: &KeyId) {
-        let tag = digest.tag();
-        let Some(shard) = self.shard(tag) else { return };
-        if let Ok(entry) = shard.write().find_entry(tag, |entry| entry.tag == tag && entry.key.id() == id) {
+        let Some((shard, tag)) = self.place(digest) else { return };
+        let mut shard = shard.write();
+        if let Ok(entry) = shard.find_entry(hash(tag), |entry| entry.tag == tag && entry.key.id() == id) {
             entry.remove();
         }
     }
 
-    // Tables take the low and the top bits of a tag; shards take ones in between.
+    // The shard and the tag come from different bytes of the digest.
     #[inline]
-    fn shard(&self, tag: u64) -> Option<&RwLock<HashTable<Entry>>> {
-        let place = usize::try_from((tag >> 40).rem_euclid(SHARDS)).unwrap_or(0);
-        self.shards.get(place).map(|padded| &padded.0)
+    fn place(&self, digest: &Digest) -> Option<(&RwLock<HashTable<Entry>>, u32)> {
+        let [a, b, c, d, shard, ..] = *digest.as_bytes();
+        let padded = self.shards.get(usize::from(shard))?;
+        Some((&padded.0, u32::from_le_bytes([a, b, c, d])))
     }
+}
+
+// Tables take the low and the top bits.
+#[inline]
+fn hash(tag: u32) -> u64 {
+    u64::from(tag) << 32 | u64::from(tag)
 }
 
 // A record in the order of its id.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod authorize;
+mod caller;
 mod check;
 mod core;
 mod directory;
@@ -23,7 +24,8 @@ mod waiting;
 
 use std::sync::Arc;
 
-use self::core::{Core, Tie};
+use self::caller::Acquaintances;
+use self::core::Core;
 
 pub use alerts::{Alert, Heard};
 pub use check::{Check, Decision, Rule};
@@ -42,7 +44,6 @@ pub use stats::{Balance, Balances, Stats};
 #[derive(Debug)]
 pub struct Gate {
     core: Arc<Core>,
-    // References to the core, spread for permits to count.
-    ties: Box<[Arc<Tie>]>,
+    acquaintances: Acquaintances,
     on_unavailable: OnUnavailable,
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::alerts::AlertDesk;
-use super::core::{Core, Look, Tie};
+use super::caller::Acquaintances;
+use super::core::{Core, Look};
 use super::directory::Directory;
 use super::events::EventDesk;
 use super::hold_ids::HoldIds;
@@ -21,8 +22,6 @@ use crate::ledger::{Books, LeasedLedger, Ledger, MemoryLedger, OnLapse, Terms};
 use crate::store::{MemoryStore, PolicyFile, Store};
 use crate::sync::RwLock;
 use crate::wire::PriceBook;
-
-const TIES: usize = 64;
 
 /// What to do with a call when the ledger cannot answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -208,8 +207,7 @@ impl Builder {
             prices: RwLock::new(Arc::new(self.prices)),
         });
         core.refresher.refresh(&core, core.clock.now())?;
-        let ties = std::iter::repeat_with(|| Arc::new(Tie(Arc::clone(&core)))).take(TIES).collect();
-        Ok(Gate { core, ties, on_unavailable: self.on_unavailable })
+        Ok(Gate { core, acquaintances: Acquaintances::default(), on_unavailable: self.on_unavailable })
     }
 }
 

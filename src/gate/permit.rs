@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrayvec::ArrayString;
 
-use super::core::{Ended, Subject, Tie};
+use super::caller::Caller;
+use super::core::Ended;
 use super::{Alert, Error};
 use crate::budget::{Hold, HoldId, PermitId, Phase, Usage};
 use crate::fork;
@@ -28,8 +29,7 @@ pub struct Permit {
 }
 
 struct Call {
-    core: Arc<Tie>,
-    subject: Subject,
+    caller: Arc<Caller>,
     hold: Hold,
     model: Model,
     priced: Option<Box<PricedCall>>,
@@ -121,15 +121,9 @@ impl Settlement {
 impl Permit {
     /// A permit for a call that is not admitted yet.
     #[inline]
-    pub(super) fn draft(
-        core: Arc<Tie>,
-        subject: Subject,
-        (id, fingerprint): (HoldId, u128),
-        model: Option<&str>,
-    ) -> Self {
+    pub(super) fn draft(caller: Arc<Caller>, (id, fingerprint): (HoldId, u128), model: Option<&str>) -> Self {
         let mut call = Box::new(Call {
-            core,
-            subject,
+            caller,
             hold: Hold::new(HoldId(0), 0),
             model: Model::default(),
             priced: None,
@@ -149,7 +143,7 @@ impl Permit {
     pub(super) fn reserve(&mut self, estimate: Usage, now: Timestamp) -> Result<(), NotReserved> {
         let call = &mut *self.call;
         let model = call.model.get();
-        if call.core.reserve(&call.subject.key, &mut call.hold, estimate, model, now)? {
+        if call.caller.core.reserve(&call.caller.key, &mut call.hold, estimate, model, now)? {
             call.origin = Origin::View;
         }
         call.stage = Stage::Admitted;
@@ -173,17 +167,17 @@ impl Permit {
     }
 
     pub(super) fn prices(&self) -> Arc<PriceBook> {
-        self.call.core.prices()
+        self.call.caller.core.prices()
     }
 
     /// Its name: any worker that shares the ledger can settle by it.
     pub fn id(&self) -> PermitId {
-        PermitId { key: self.call.subject.key.id().clone(), hold: self.call.hold.id }
+        PermitId { key: self.call.caller.key.id().clone(), hold: self.call.hold.id }
     }
 
     /// The key that it was given to, as the record stood then.
     pub fn key(&self) -> &Arc<Key> {
-        &self.call.subject.key
+        &self.call.caller.key
     }
 
     /// The model to dispatch: the one that was checked. Dispatch this string, never one read again from the request.
@@ -242,7 +236,7 @@ impl Permit {
             return Ok(());
         }
         let call = &mut *self.call;
-        call.core.extend(&call.subject, &mut call.hold, more)
+        call.caller.core.extend(&call.caller, &mut call.hold, more)
     }
 
     /// Charges what the call came to and ends the permit. Facts are never refused: more than the estimate, a limit passed,
@@ -283,7 +277,7 @@ impl Permit {
             return Err(Error::AlreadySettled(Box::new(Settlement::first(&call.hold))));
         }
         // What it came to is known here for good, however soon the ledger forgets it.
-        let ended = call.core.close(&call.subject, &mut call.hold, phase, usage)?;
+        let ended = call.caller.core.close(&call.caller, &mut call.hold, phase, usage)?;
         call.stage = Stage::Ended;
         Ok(ended)
     }
@@ -296,7 +290,7 @@ impl Permit {
             return Err(Error::AlreadySettled(Box::new(Settlement::first(&call.hold))));
         }
         let mut hold = Hold::new(call.hold.id, DEGRADED);
-        let settlement = call.core.record(&call.subject, &mut hold, usage)?;
+        let settlement = call.caller.core.record(&call.caller, &mut hold, usage)?;
         call.hold.standing.usage = usage;
         call.stage = Stage::Ended;
         Ok(settlement)
@@ -315,7 +309,7 @@ impl Drop for Permit {
         // A view's hold is another permit's to end, and one that came through a fork is the parent's.
         if call.origin == Origin::Reserved && call.generation == fork::generation() {
             // If the ledger cannot answer, or somebody settled by id, the hold is not this permit's to end any more.
-            let _ = call.core.close(&call.subject, &mut call.hold, Phase::Dropped, charged);
+            let _ = call.caller.core.close(&call.caller, &mut call.hold, Phase::Dropped, charged);
         }
     }
 }

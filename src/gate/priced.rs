@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::authorize::{Admission, policy_denial};
-use super::core::{Refused, Subject, account};
+use super::caller::Caller;
+use super::core::{Refused, account};
 use super::{Error, Gate, Permit, Request, Settlement};
 use crate::budget::{Money, Party, Usage, fits};
 use crate::key::Key;
@@ -38,13 +39,13 @@ impl Gate {
         let mut read = None;
         let admitted = self.core.waiting.sit_out(request.wait, Unpriced::may_pass, || {
             let now = self.core.clock.now();
-            let subject = self.core.identify(request.secret, now).map_err(Refused::from)?;
+            let caller = self.identify(request.secret, now).map_err(Refused::from)?;
             // Read once, and not for a stranger.
             let facts = match &mut read {
                 Some(facts) => facts,
                 unread => unread.insert(RequestFacts::from_slice(body, kind).map_err(Unpriced::body)?),
             };
-            Ok(self.attempt_priced(&subject, request, (body, facts), floor, now)?)
+            Ok(self.attempt_priced(&caller, request, (body, facts), floor, now)?)
         });
         admitted.map_err(|error| match error {
             Unpriced::Refused(refused) => self.denied(refused).into(),
@@ -54,19 +55,19 @@ impl Gate {
 
     fn attempt_priced(
         &self,
-        subject: &Subject,
+        caller: &Arc<Caller>,
         request: &Request<'_>,
         (body, facts): (&[u8], &RequestFacts),
         floor: Option<u64>,
         now: Timestamp,
     ) -> Result<Permit, Refused> {
-        let key = &*subject.key;
+        let key = &*caller.key;
         let request = Request { model: facts.model.as_deref(), ..*request };
         key.policy().check(&request.facts()).map_err(|refusal| policy_denial(refusal, request.model))?;
         let estimate = estimate(&self.core.prices(), facts, key)
             .ok_or_else(|| Denial::model(Reason::ModelNotPriced, request.model))?;
         let asked = Admission { body: Some(body), estimate: estimate.usage(), now };
-        let mut admitted = self.admit(subject.clone(), &request, asked);
+        let mut admitted = self.admit(Arc::clone(caller), &request, asked);
         for _ in 0..ATTEMPTS {
             let Err(refused) = &admitted else { break };
             let (Some(floor), Some(_)) = (floor, refused.denial.budget_detail()) else { break };
@@ -74,7 +75,7 @@ impl Gate {
             let floor = floor.min(estimate.max_tokens);
             let max_tokens = self.affordable(key, &estimate, floor, now).unwrap_or(floor);
             let less = Admission { estimate: estimate.usage_at(max_tokens), ..asked };
-            admitted = self.admit(subject.clone(), &request, less);
+            admitted = self.admit(Arc::clone(caller), &request, less);
             if max_tokens == floor {
                 break;
             }
