@@ -8,8 +8,8 @@ use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Row, Step};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
-/// Kept small, and what every call touches kept together: a call of one key among a million costs what the cache lines
-/// cost that it touches.
+/// What every call touches lies on seven cache lines of a seat: a call of one key among a million costs what it takes to
+/// fetch them.
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Account {
@@ -234,4 +234,21 @@ fn no_owner() -> LedgerError {
 #[cold]
 fn gone() -> LedgerError {
     LedgerError::new("the clock stepped back to a window that is no longer kept")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn what_a_call_touches_lies_on_seven_cache_lines() {
+        // The lock takes the 16 bytes before it.
+        let place = |offset: usize| 16 + offset;
+        let (near, rows) = (offset_of!(Account, holds.near), offset_of!(Account, rows));
+        assert_eq!(place(near), 64, "the lock, the owner and how many calls there are");
+        assert_eq!(place(near + size_of::<Hold>()), 3 * 64, "the call");
+        assert_eq!((place(rows) / 64, place(rows + size_of::<Rows>())), (10, 13 * 64), "the meters");
+    }
 }

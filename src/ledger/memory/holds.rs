@@ -13,13 +13,13 @@ use crate::time::Timestamp;
 #[repr(C)]
 pub(in crate::ledger) struct Holds {
     live: u32,
-    // A lower bound: closing a hold leaves it, looking for due ones makes it exact.
-    next_lapse: Timestamp,
-    crowd: Option<Box<Crowd>>,
     // Of `finals`.
     oldest: u8,
-    near: Hold,
+    // A lower bound: closing a hold leaves it, looking for due ones makes it exact.
+    next_lapse: Timestamp,
+    pub(super) near: Hold,
     finals: Finals,
+    crowd: Option<Box<Crowd>>,
 }
 
 // What owners have who had more than one call at once, or calls that were given up.

@@ -4,11 +4,12 @@ use crate::budget::{Meter, Row, Windows};
 use crate::time::Timestamp;
 
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct Rows {
-    // When the windows began that `latest` are of: at the epoch before the first.
-    starts: Starts,
     // In the order of `Meter::ALL`.
     latest: [Row; Meter::ALL.len()],
+    // When the windows began that `latest` are of: at the epoch before the first.
+    starts: Starts,
     // Few owners have any but their first windows when a million are kept.
     earlier: Option<Box<Earlier>>,
 }
