@@ -8,6 +8,7 @@ mod clock;
 mod denial;
 mod errors;
 mod gate;
+mod headers;
 mod hold;
 mod json;
 mod key;

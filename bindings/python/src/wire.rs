@@ -10,11 +10,20 @@ use pyo3::types::{PyBytes, PyString};
 use crate::amounts::count;
 use crate::arguments::{self, optional_text, text};
 use crate::errors::{denied, invalid};
+use crate::headers;
+
+// Every header that a key may be in.
+const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// The key among the headers of a request.
 #[pyfunction]
 #[pyo3(signature = (headers, /, *, also = None))]
 pub(crate) fn bearer(headers: &Bound<'_, PyAny>, also: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
+    bearer_among(headers, bearer_options(also)?, |_, _, _| Ok(()))
+}
+
+/// Where else a key may be.
+pub(crate) fn bearer_options(also: Option<&Bound<'_, PyAny>>) -> PyResult<BearerOptions> {
     let mut options = BearerOptions::default();
     for name in names("also", also)? {
         match name.as_str() {
@@ -24,19 +33,29 @@ pub(crate) fn bearer(headers: &Bound<'_, PyAny>, also: Option<&Bound<'_, PyAny>>
             _ => return Err(invalid("also", "may list x-api-key, api-key and x-goog-api-key")),
         }
     }
-    let mut pairs = Vec::new();
-    for pair in headers.try_iter()? {
-        let pair = pair?;
-        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-            pair.extract().map_err(|_| arguments::wrong_type("headers", "pairs of name and value", &pair))?;
-        // A name that is not text is no header of ours.
-        let name = String::from_utf8_lossy(&header(&name)?).into_owned();
-        pairs.push((name, header(&value)?.into_owned()));
-    }
-    let found = enclava_keys::wire::bearer(
-        pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
-        &options,
-    );
+    Ok(options)
+}
+
+/// The key among `headers`, each of which is shown to `look` on the way: the pair, its name and its value.
+pub(crate) fn bearer_among<'py>(
+    headers: &Bound<'py, PyAny>,
+    options: BearerOptions,
+    mut look: impl FnMut(Bound<'py, PyAny>, &[u8], &[u8]) -> PyResult<()>,
+) -> PyResult<String> {
+    // Seldom more than one of them, which needs no list.
+    let (mut first, mut others) = (None, Vec::new());
+    headers::each(headers, |pair, name, value| {
+        let value = headers::bytes(value)?;
+        look(pair, name, &value)?;
+        // Which of them counts is the core's to say; most are none of these, and are not copied.
+        if let Some(&name) = KEY_HEADERS.iter().find(|own| name.eq_ignore_ascii_case(own.as_bytes())) {
+            let shown = (name, value.into_owned());
+            if first.is_none() { first = Some(shown) } else { others.push(shown) }
+        }
+        Ok(())
+    })?;
+    let shown = first.iter().chain(&others).map(|(name, value)| (*name, value.as_slice()));
+    let found = enclava_keys::wire::bearer(shown, &options);
     match found {
         Ok(key) => Ok(String::from_utf8_lossy(key).into_owned()),
         Err(denial) => Err(denied(headers.py(), denial)),
@@ -53,11 +72,9 @@ pub(crate) fn resolve_client_ip(
 ) -> PyResult<String> {
     let peer: IpAddr = text("peer", peer)?.parse().map_err(|error| invalid("peer", error))?;
     let forwarded = names("forwarded", Some(forwarded))?;
-    let trusted = names("trusted", Some(trusted))?;
-    let networks = trusted.iter().map(|entry| AddressRules::parse_entry(entry));
-    let networks = networks.collect::<Result<Vec<_>, _>>().map_err(|error| invalid("trusted", error))?;
+    let trusted = networks("trusted", trusted)?;
     let forwarded = forwarded.iter().map(String::as_str);
-    let client = enclava_keys::policy::resolve_client_ip(peer, forwarded, &AddressRules::new(networks));
+    let client = enclava_keys::policy::resolve_client_ip(peer, forwarded, &trusted);
     client.map(|ip| ip.to_string()).map_err(|error| invalid("forwarded", error))
 }
 
@@ -89,12 +106,11 @@ pub(crate) fn dispatch_body<'py>(
     Ok(PyBytes::new(py, &body))
 }
 
-// Bytes as an ASGI server hands them over, or text as a WSGI server does. What is not text in UTF-8 is nobody's key.
-fn header<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<std::borrow::Cow<'a, [u8]>> {
-    match value.cast::<PyString>() {
-        Ok(text) => Ok(text.to_str().map_or(&b"\0"[..], str::as_bytes).into()),
-        Err(_) => arguments::bytes("headers", value),
-    }
+/// Addresses and networks.
+pub(crate) fn networks(field: &'static str, list: &Bound<'_, PyAny>) -> PyResult<AddressRules> {
+    let entries = names(field, Some(list))?;
+    let networks = entries.iter().map(|entry| AddressRules::parse_entry(entry));
+    networks.collect::<Result<Vec<_>, _>>().map(AddressRules::new).map_err(|error| invalid(field, error))
 }
 
 fn names(field: &'static str, list: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
