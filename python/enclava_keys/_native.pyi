@@ -1,11 +1,12 @@
 """The native half of the package. Import from `enclava_keys`."""
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
 from os import PathLike
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, Self, TypeVar, Unpack, final
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, Unpack, final
 
 from enclava_keys.arguments import Amount, Body, Ip, KeyChanges, KeyFields, Seconds, Time
 from enclava_keys.ledger import Ledger, Phase, RowKey
@@ -13,9 +14,11 @@ from enclava_keys.store import Store
 from enclava_keys.values import Alert, Balances, Check, Event, Health, Lease, Reason, Stats, Tally
 
 __all__ = [
+    "Call",
     "Change",
     "Decision",
     "Denial",
+    "Door",
     "Gate",
     "Hold",
     "Key",
@@ -25,12 +28,14 @@ __all__ = [
     "Outcome",
     "Permit",
     "PriceBook",
+    "Replay",
     "Row",
     "Secret",
     "Settlement",
     "Sqlite",
     "Step",
     "Stream",
+    "Tap",
     "Usage",
     "__version__",
     "after_fork",
@@ -43,6 +48,12 @@ __all__ = [
 ]
 
 __version__: Final[str]
+
+# Those of ASGI.
+_Scope: TypeAlias = MutableMapping[str, Any]
+_Message: TypeAlias = MutableMapping[str, Any]
+_Receive: TypeAlias = Callable[[], Awaitable[_Message]]
+_Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 _Callback = TypeVar("_Callback", bound=Callable[[Alert], object])
 
@@ -956,6 +967,74 @@ def before_fork() -> None:
 
 def after_fork() -> None:
     """Begin anew after a fork, in the child."""
+
+@final
+class Door:
+    """What a middleware asks of every request: read once, and told at once if it makes no sense."""
+    def __new__(
+        cls,
+        gate: Gate,
+        *,
+        also: Collection[Literal["x-api-key", "api-key", "x-goog-api-key"]] | None = None,
+        trusted_proxies: Collection[str] | None = None,
+        max_body: int | None = None,
+        floor: int | None = None,
+        limit_name: str | None = None,
+    ) -> Self: ...
+    def secret(self, scope: _Scope, /) -> str:
+        """The key that a request shows.
+
+        Raises `Denied` if it shows none.
+        """
+    def client_ip(self, scope: _Scope, /) -> str | None:
+        """The client's address; behind proxies that are trusted, the one that they name. `None` where it cannot be told:
+        keys that are bound to addresses refuse such a request.
+        """
+    def call(self, scope: _Scope, purpose: str | None, /) -> Call:
+        """Read who makes a call and where, before its body is read. `purpose` is what calls of its path are for.
+
+        Raises `Denied` if it shows no key, and `TooLarge` if it says that its body is.
+        """
+
+@final
+class Call:
+    """A call of a model, from the door to its end. It ends once, whoever comes first: the last piece of its answer, or the
+    end of its request.
+    """
+    @property
+    def gate(self) -> Gate:
+        """The gate that it is asked of."""
+    @property
+    def secret(self) -> str:
+        """The key that it shows."""
+    @property
+    def permit(self) -> Permit:
+        """Its permit, once it is admitted. A handler may settle it."""
+    def admit(self, body: bytes, /) -> None:
+        """Admit it by its body. The request is given no id: one of the client's could name another call.
+
+        Raises as `Gate.authorize_request` does, and `TooLarge`.
+        """
+    async def admit_async(self, body: bytes, /, *, wait: Seconds | None = None) -> None:
+        """`admit` for an event loop. A `wait` is sat out without a thread."""
+    def onward(self, scope: _Scope, receive: _Receive, send: _Send, /) -> tuple[_Scope, Replay, Tap]:
+        """Send it on its way, from now on to be charged: the scope, `receive` and `send` of what the application handles."""
+    def end(self) -> asyncio.Task[None] | None:
+        """End the hold, unless that was done: by what the answer told, else by what was seen of it. Where that may block,
+        answers the task that does it.
+        """
+    def settle(self) -> bool:
+        """Settle it by what was seen; false if the ledger did not answer."""
+
+@final
+class Replay:
+    """The `receive` of an application: hands the body over as the whole request; after it, tells what the server tells."""
+    def __call__(self) -> Awaitable[_Message]: ...
+
+@final
+class Tap:
+    """The `send` of an application: passes an answer on, piece by piece and as it comes, and settles its call."""
+    def __call__(self, message: _Message, /) -> Awaitable[None]: ...
 
 def bearer(
     headers: Iterable[tuple[str | bytes, str | bytes]],

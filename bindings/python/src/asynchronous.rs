@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::asgi::call::Call;
 use crate::gate::Gate;
 use crate::permit::Permit;
 use crate::stream::Stream;
@@ -95,6 +96,12 @@ twins! { Gate:
     /// `delete_key` for an event loop.
     delete_key_async of "delete_key"
         "($self, key_id, /)"
+}
+
+twins! { Call:
+    /// `admit` for an event loop. A `wait` is sat out without a thread.
+    admit_async of "admit"
+        "($self, body, /, *, wait=None)"
 }
 
 twins! { Permit:

@@ -2,6 +2,7 @@
 
 mod amounts;
 mod arguments;
+mod asgi;
 mod asynchronous;
 mod calls;
 mod clock;
@@ -34,6 +35,12 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::amounts::wait_seconds;
+    #[pymodule_export]
+    use crate::asgi::{
+        call::Call,
+        door::Door,
+        passing::{Replay, Tap},
+    };
     #[pymodule_export]
     use crate::clock::ManualClock;
     #[pymodule_export]

@@ -63,6 +63,27 @@ impl Permit {
         Self { core: Mutex::new(Some(core)), was: OnceLock::new(), gate }
     }
 
+    /// Settles by the most that the call can have used.
+    pub(crate) fn settle_estimate(&self, py: Python<'_>) -> PyResult<Settlement> {
+        let estimate = self.ask(py, |permit| permit.estimate(), |facts| facts.estimate)?;
+        self.settle_usage(py, estimate)
+    }
+
+    /// Settles by the whole body of an answer.
+    pub(crate) fn settle_by_body(&self, py: Python<'_>, body: &[u8]) -> PyResult<Settlement> {
+        self.here(py, |permit| permit.settle_response(body))
+            .ok_or_else(given_up)?
+            .map(Settlement)
+            .map_err(|error| raised(py, error))
+    }
+
+    fn settle_usage(&self, py: Python<'_>, usage: CoreUsage) -> PyResult<Settlement> {
+        match self.here(py, |permit| permit.settle(usage)) {
+            Some(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
+            None => self.gate.get().settle_by(py, &self.was()?.id, usage),
+        }
+    }
+
     // Asks the permit, if it is still here.
     #[inline]
     fn here<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&mut CorePermit) -> T + Send) -> Option<T> {
@@ -165,7 +186,7 @@ impl Permit {
     }
 
     /// Say that the call is on its way to the model: from now on a drop charges.
-    fn dispatched(&self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn dispatched(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, CorePermit::dispatched, |_| ())
     }
 
@@ -210,11 +231,7 @@ impl Permit {
         cost: Option<&Bound<'_, PyAny>>,
         tokens: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Settlement> {
-        let usage = Usage::stated(usage, cost, tokens)?;
-        match self.here(py, |permit| permit.settle(usage)) {
-            Some(settled) => settled.map(Settlement).map_err(|error| raised(py, error)),
-            None => self.gate.get().settle_by(py, &self.was()?.id, usage),
-        }
+        self.settle_usage(py, Usage::stated(usage, cost, tokens)?)
     }
 
     /// Settle by what the model answered: the whole body of a response that was not streamed. One that tells no
@@ -224,15 +241,11 @@ impl Permit {
     /// `settle`.
     #[pyo3(signature = (body, /))]
     fn settle_response(&self, py: Python<'_>, body: &Bound<'_, PyAny>) -> PyResult<Settlement> {
-        let body = arguments::body("response", body)?;
-        self.here(py, |permit| permit.settle_response(&body))
-            .ok_or_else(given_up)?
-            .map(Settlement)
-            .map_err(|error| raised(py, error))
+        self.settle_by_body(py, &arguments::body("response", body)?)
     }
 
     /// Let the hold go without a charge and end the permit: the call was not made, or cost nothing.
-    fn release(&self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn release(&self, py: Python<'_>) -> PyResult<()> {
         match self.here(py, CorePermit::release) {
             Some(released) => released.map_err(|error| raised(py, error)),
             None => self.gate.get().release_by(py, &self.was()?.id),
@@ -251,7 +264,7 @@ impl Permit {
 
     /// Follow the answer as it streams, to settle by what it says of its usage. The permit is dispatched, and
     /// its stream's to settle from now on.
-    fn stream(&self, py: Python<'_>) -> PyResult<Stream> {
+    pub(crate) fn stream(&self, py: Python<'_>) -> PyResult<Stream> {
         let permit = self.give_up(py).ok_or_else(given_up)?;
         Ok(Stream::new(permit.stream(), self.gate.clone_ref(py)))
     }

@@ -45,7 +45,7 @@ impl Drop for Stream {
 impl Stream {
     /// Take in the next bytes of the answer, cut anywhere. Never fails for what they say.
     #[pyo3(signature = (chunk, /))]
-    fn feed(&self, py: Python<'_>, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn feed(&self, py: Python<'_>, chunk: &Bound<'_, PyAny>) -> PyResult<()> {
         let chunk = bytes("chunk", chunk)?;
         self.core.lock_py_attached(py).as_mut().ok_or_else(ended)?.feed(&chunk);
         Ok(())
@@ -60,7 +60,7 @@ impl Stream {
     /// Settle by the usage that the stream told; by what was seen of it if it told none.
     ///
     /// Raises as `Permit.settle`; after `LedgerError` it may be called again.
-    fn finish(&self, py: Python<'_>) -> PyResult<Settlement> {
+    pub(crate) fn finish(&self, py: Python<'_>) -> PyResult<Settlement> {
         let finished = if self.gate.get().blocks {
             self.gate.get().attend(py, || self.core.lock().as_mut().map(CoreStream::finish))
         } else {

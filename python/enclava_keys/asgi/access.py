@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-    from enclava_keys._native import Gate, Key, Permit
+    from enclava_keys._native import Call, Gate, Key, Permit
 
 __all__ = ["Access", "access"]
 
@@ -49,5 +49,8 @@ def access(request: HTTPConnection) -> Access:
     if _PLACE not in request.scope:
         message = f"nobody was asked for a key at {request.scope['path']}"
         raise LookupError(message)
-    found: Access = request.scope[_PLACE]
-    return found
+    found: Access | Call = request.scope[_PLACE]
+    if isinstance(found, Access):
+        return found
+    # Of a call, it is made for those who ask.
+    return Access(found.gate, found.secret, found.permit.key, found.permit)

@@ -11,7 +11,7 @@ from starlette.requests import Request  # noqa: TC002
 from starlette.responses import JSONResponse
 
 from enclava_keys import _native
-from enclava_keys.asgi import answers, inbound
+from enclava_keys.asgi import answers
 from enclava_keys.errors import Denied, InvalidValue
 
 if TYPE_CHECKING:
@@ -46,13 +46,12 @@ def require_key(  # noqa: PLR0913 - each option stands for itself
     The handler settles or releases the permit; one that it leaves is charged its progress, else its estimate.
     Register `app.add_exception_handler(EnclavaError, refused)`, or denials are answered as 500.
     """
-    headers = tuple(also)
-    trusted = tuple(trusted_proxies)
+    door = _native.Door(gate, also=tuple(also), trusted_proxies=tuple(trusted_proxies))
 
     async def permit(request: Request) -> AsyncIterator[Permit]:
-        secret = _native.bearer(request.scope["headers"], also=headers)
+        secret = door.secret(request.scope)
         endpoint = f"{request.method} {request.url.path}"
-        ip = inbound.client_ip(request.scope, trusted)
+        ip = door.client_ip(request.scope)
         if cost is None and tokens is None:
             given = await gate.authorize_request_async(
                 secret,

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Literal
 
 from enclava_keys import _native, errors
 from enclava_keys.asgi import answers, inbound
 from enclava_keys.asgi.access import Access
-from enclava_keys.asgi.answers import Answer
 from enclava_keys.asgi.routes import DEFAULT_ROUTES, Route, Table
 from enclava_keys.asgi.routes import free as free_route
-from enclava_keys.asgi.tap import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from enclava_keys._native import Gate, Key, Permit
+    from enclava_keys._native import Gate, Key
     from enclava_keys.arguments import Seconds
+    from enclava_keys.asgi.answers import Answer
     from enclava_keys.values import Reason
 
 __all__ = ["KeyMiddleware"]
@@ -35,13 +36,6 @@ _OF_CALLS: frozenset[Reason] = frozenset(
         "daily_tokens_exceeded",
     }
 )
-
-
-class _Options(TypedDict):
-    floor: int | None
-    purpose: str | None
-    endpoint: str
-    ip: str | None
 
 
 class KeyMiddleware:
@@ -86,42 +80,53 @@ class KeyMiddleware:
         """
         self._app = app
         self._gate = gate
+        # Faults of the options are told now, not to the first client.
+        self._door = _native.Door(
+            gate,
+            max_body=max_body,
+            also=tuple(also),
+            trusted_proxies=tuple(trusted_proxies),
+            floor=floor,
+            limit_name=limit_name,
+        )
         # A coroutine costs more than a call that answers at once.
         self._at_once = not gate.blocks and wait is None
         self._table = Table([*map(free_route, free), *routes])
-        self._also = tuple(also)
-        self._trusted = tuple(trusted_proxies)
-        self._floor = floor
         self._wait = wait
         self._max_body = max_body
-        self._limit_name = limit_name
-        # Faults of the options are told now, not to the first client.
-        _native.bearer([(b"authorization", b"Bearer ?")], also=self._also)
-        _native.resolve_client_ip("::1", [], self._trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._beside_http(scope, receive, send)
             return
-        method, path = scope["method"], scope["path"]
-        route = self._table.find(method, path)
-        if route is None:
-            await answers.unruled(method, path).send(send)
+        route = self._table.find(scope["method"], scope["path"])
+        if route is None or route.rule != "call":
+            await self._beside_calls(route, scope, receive, send)
             return
-        if route.rule == "free":
-            await self._app(scope, receive, send)
-            return
-        admitted = await self._admit(route, scope, receive)
-        if isinstance(admitted, Answer):
-            await admitted.send(send)
-        elif admitted is not None:
-            access, body = admitted
-            access.leave(scope)
-            if access.permit is None:
-                await self._app(scope, receive, send)
+        # A call's whole way stands here: every frame of Python that it does without is a part of its time.
+        try:
+            call = self._door.call(scope, route.purpose)
+            message = await receive()
+            body = message.get("body", b"")
+            if message.get("more_body", False) or message["type"] != "http.request":
+                known = functools.partial(self._gate.verify_async, call.secret)
+                body = await inbound.read_on(message, receive, self._max_body, known)
+                if body is None:
+                    return
+            if self._at_once:
+                call.admit(body)
             else:
-                await self._call(access.permit, body, scope, receive, send)
+                await call.admit_async(body, wait=self._wait)
+        except (errors.Denied, errors.InvalidValue, inbound.TooLarge) as error:
+            await self._refusal(error, scope["path"]).send(send)
+            return
+        try:
+            await self._app(*call.onward(scope, receive, send))
+        finally:
+            ending = call.end()
+            if ending is not None:
+                await asyncio.shield(ending)
 
     async def _beside_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -133,79 +138,38 @@ class KeyMiddleware:
                 return
         await self._app(scope, receive, send)
 
-    # Who it is and the body of the call; or what to answer instead; or nothing, if the client went away.
-    async def _admit(
-        self, route: Route, scope: Scope, receive: Receive
-    ) -> tuple[Access, bytes] | Answer | None:
-        gate, path = self._gate, scope["path"]
-        try:
-            secret = _native.bearer(scope["headers"], also=self._also)
-            if route.rule == "keyed":
-                return Access(gate, secret, await self._check(secret, scope, route)), b""
-            body = await inbound.read_body(
-                scope, receive, self._max_body, known=lambda: gate.verify_async(secret)
-            )
-            if body is None:
-                return None
-            # No request id of the client's goes in: two calls of one name would be taken for one.
-            options: _Options = {
-                "floor": self._floor,
-                "purpose": route.purpose,
-                "endpoint": _endpoint(scope),
-                "ip": inbound.client_ip(scope, self._trusted),
-            }
-            if self._at_once:
-                permit = gate.authorize_request(secret, body, **options)
-            else:
-                permit = await gate.authorize_request_async(secret, body, **options, wait=self._wait)
-        except errors.Denied as denied:
-            return answers.of_denied(denied, path)
-        except errors.InvalidValue as error:
-            if error.field != "body":
-                raise
-            return answers.of_invalid(error, path)
-        except inbound.TooLarge:
-            return answers.too_large(self._max_body, path)
-        return Access(gate, secret, permit.key, permit), body
+    # What calls no model: anyone may ask for it, or a key is enough, or nobody may.
+    async def _beside_calls(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
+        if route is None:
+            await answers.unruled(scope["method"], scope["path"]).send(send)
+            return
+        if route.rule == "keyed":
+            try:
+                secret = self._door.secret(scope)
+                key = await self._check(secret, scope, route)
+            except errors.Denied as denied:
+                await answers.of_denied(denied, scope["path"]).send(send)
+                return
+            Access(self._gate, secret, key).leave(scope)
+        await self._app(scope, receive, send)
 
     async def _check(self, secret: str, scope: Scope, route: Route) -> Key:
         key = await self._gate.verify_async(secret)
         decision = await self._gate.check_async(
             secret,
             purpose=route.purpose,
-            endpoint=_endpoint(scope),
-            ip=inbound.client_ip(scope, self._trusted),
+            endpoint=f"{scope['method']} {scope['path']}",
+            ip=self._door.client_ip(scope),
         )
         if decision.denial is not None and decision.reason not in _OF_CALLS:
             raise errors.Denied(decision.denial)
         return key
 
-    async def _call(self, permit: Permit, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        dispatched, hides_usage = self._dispatched(permit, body, _endpoint(scope))
-        tap = Tap(self._gate, permit, send, hides_usage=hides_usage)
-        permit.dispatched()
-        try:
-            await self._app(
-                inbound.with_body(scope, dispatched), inbound.replayed(dispatched, receive), tap.send
-            )
-        finally:
-            await tap.end()
-
-    # What goes on: the model that was checked, the answer that was granted, a stream that tells its usage.
-    def _dispatched(self, permit: Permit, body: bytes, endpoint: str) -> tuple[bytes, bool]:
-        def dispatch(*, include_usage: bool) -> bytes:
-            return _native.dispatch_body(
-                body,
-                model=permit.model,
-                max_tokens=permit.max_tokens if permit.is_reduced else None,
-                limit_name=self._limit_name,
-                endpoint=endpoint,
-                include_usage=include_usage,
-            )
-
-        dispatched = dispatch(include_usage=True)
-        return dispatched, dispatched != body and dispatched != dispatch(include_usage=False)
-
-
-def _endpoint(scope: Scope) -> str:
-    return f"{scope['method']} {scope['path']}"
+    def _refusal(self, error: Exception, path: str) -> Answer:
+        if isinstance(error, errors.Denied):
+            return answers.of_denied(error, path)
+        if isinstance(error, inbound.TooLarge):
+            return answers.too_large(self._max_body, path)
+        if isinstance(error, errors.InvalidValue) and error.field == "body":
+            return answers.of_invalid(error, path)
+        raise error
