@@ -27,6 +27,7 @@ from enclava_keys import (
     dispatch_body,
     resolve_client_ip,
 )
+from enclava_keys._native import Door
 from enclava_keys.ledger import Hold, Moved, Outcome, Row
 
 if TYPE_CHECKING:
@@ -237,6 +238,49 @@ SETTINGS = [
 def test_opening(url: Any, options: dict[str, Any]) -> None:
     survives(lambda: Gate.open(url, **options))
     survives(lambda: Gate.open("memory:", **options))
+
+
+@hostile
+@given(first=anything, second=anything, third=anything)
+def test_the_way_through_the_middleware(gate: Gate, first: Any, second: Any, third: Any) -> None:
+    def onward(scope: dict[str, Any], body: Any) -> tuple[Any, Any]:
+        call = door.call(scope, None)
+        call.admit(body)
+        _, receive, send = call.onward(scope, receiving, lambda message: message)  # type: ignore[arg-type, return-value]
+        return receive, send
+
+    def receiving() -> Any:
+        return None
+
+    door = Door(gate)
+    secret = gate.create_key("k").secret.reveal()
+    sent: dict[str, Any] = {"method": "POST", "path": "/v1/chat/completions", "client": ("10.0.0.1", 1)}
+    sent["headers"] = [(b"authorization", f"Bearer {secret}".encode())]
+    survives(lambda: Door(first))
+    survives(lambda: Door(gate, also=first, trusted_proxies=second))
+    survives(lambda: Door(gate, max_body=first, floor=second, limit_name=third))
+    for scope in (
+        {**sent, "headers": first, "client": (second,)},
+        {**sent, "headers": [(first, second)], "client": (third, 1)},
+        {**sent, "method": first, "path": second},
+        [first, second],
+    ):
+        survives(lambda scope=scope: door.call(scope, third))
+        survives(lambda scope=scope: door.secret(scope))
+        survives(lambda scope=scope: door.client_ip(scope))
+    survives(lambda: onward(sent, first))
+    receive, send = onward(sent, b'{"model":"gpt-4","max_tokens":9,"messages":[]}')
+    for message in (
+        {"type": first},
+        {"type": "http.response.start", "status": first, "headers": second},
+        {"type": "http.response.start", "status": 200, "headers": [(first, second)]},
+        {"type": "http.response.start", "status": 200},
+        {"type": "http.response.body", "body": first, "more_body": second},
+        {"type": "http.response.body", "body": b"", "more_body": False},
+        [first, second],
+    ):
+        survives(lambda message=message: send(message))
+    receive().close()
 
 
 @hostile
