@@ -17,18 +17,20 @@ import medians
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from enclava_keys import Gate, PriceBook
 from enclava_keys.asgi import KeyMiddleware
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 ROUNDS = 9
 SECONDS = 1.0
 CONNECTIONS = 8
 WORK = ["1ms/plain", "1ms/keys", "bare/plain", "bare/keys"]
+PATH = "/v1/chat/completions"
 SECRET = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a"  # noqa: S105 - it opens nothing
 
 BODY = json.dumps(
@@ -55,27 +57,33 @@ def serve(descriptor: int) -> None:
         daily_token_limit=2**40,
     )
 
-    def handler(pause: float) -> Starlette:
+    def handler(path: str, pause: float) -> Starlette:
         async def chat(request: Request) -> Response:
             await request.body()
             if pause:
                 await asyncio.sleep(pause)
             return Response(ANSWER, media_type="application/json")
 
-        return Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+        return Starlette(routes=[Route(path, chat, methods=["POST"])])
 
-    mounts = []
+    # Found in a dict: among the routes of one application, the last would be asked for after all others.
+    apps: dict[str, ASGIApp] = {}
     for name, pause in [("1ms", 0.001), ("bare", 0.0)]:
-        mounts.append(Mount(f"/{name}/plain", handler(pause)))
-        mounts.append(Mount(f"/{name}/keys", KeyMiddleware(handler(pause), gate)))
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=mounts), log_level="error", access_log=False))
-    asyncio.run(server.serve([socket.socket(fileno=descriptor)]))
+        plain, keys = (f"/{name}/{how}{PATH}" for how in ("plain", "keys"))
+        apps[plain] = handler(plain, pause)
+        apps[keys] = KeyMiddleware(handler(keys, pause), gate)
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        await apps[scope["path"]](scope, receive, send)
+
+    config = uvicorn.Config(either, lifespan="off", log_level="error", access_log=False)
+    asyncio.run(uvicorn.Server(config).serve([socket.socket(fileno=descriptor)]))
 
 
 async def ask(port: int, path: str, seconds: float) -> float:
     """Ask over all connections; the nanoseconds that a request took of the server's time."""
     request = (
-        f"POST /{path}/v1/chat/completions HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {SECRET}\r\n"
+        f"POST /{path}{PATH} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {SECRET}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
     ).encode() + BODY
     began = time.perf_counter()
