@@ -59,7 +59,7 @@ fn rewritten(data: &[u8], facts: &RequestFacts, kind: Option<RequestKind>) {
     expected.input = after.input;
     assert_eq!(after, expected);
     assert_eq!(matches!(after.input, InputBound::Unbounded), matches!(facts.input, InputBound::Unbounded));
-    assert_eq!(dispatch_body(&out, &rewrite).as_ref(), Ok(&out), "rewriting twice");
+    assert_eq!(dispatch_body(&out, &rewrite).as_deref(), Ok(&*out), "rewriting twice");
 }
 
 fn text_in(value: &Value) -> u64 {

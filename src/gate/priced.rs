@@ -11,8 +11,8 @@ use crate::budget::{Money, Party, Usage, fits};
 use crate::key::Key;
 use crate::time::Timestamp;
 use crate::wire::{
-    Denial, Estimate, PriceBook, Progress, Reason, RequestFacts, RequestKind, ResponseFacts, StreamUsage,
-    TokenUsage,
+    Denial, Estimate, PriceBook, Progress, Reason, RequestBody, RequestFacts, RequestKind, ResponseFacts,
+    StreamUsage, TokenUsage,
 };
 
 /// How often a smaller answer is tried when others take the room first.
@@ -35,6 +35,19 @@ impl Gate {
         body: &[u8],
         floor: Option<u64>,
     ) -> Result<Permit, Error> {
+        self.authorize_body(request, &RequestBody::new(body), floor)
+    }
+
+    /// The same for whoever dispatches the body after, which is then read once for both. A stranger's is not read.
+    ///
+    /// # Errors
+    /// As [`Gate::authorize_request`].
+    pub fn authorize_body(
+        &self,
+        request: &Request<'_>,
+        body: &RequestBody<'_>,
+        floor: Option<u64>,
+    ) -> Result<Permit, Error> {
         let kind = request.endpoint.and_then(|endpoint| RequestKind::from_path(path_of(endpoint)));
         let mut read = None;
         let admitted = self.core.waiting.sit_out(request.wait, Unpriced::may_pass, || {
@@ -43,9 +56,9 @@ impl Gate {
             // Read once, and not for a stranger.
             let facts = match &mut read {
                 Some(facts) => facts,
-                unread => unread.insert(RequestFacts::from_slice(body, kind).map_err(Unpriced::body)?),
+                unread => unread.insert(body.facts(kind).map_err(Unpriced::body)?),
             };
-            Ok(self.attempt_priced(&caller, request, (body, facts), floor, now)?)
+            Ok(self.attempt_priced(&caller, request, (body.bytes(), facts), floor, now)?)
         });
         admitted.map_err(|error| match error {
             Unpriced::Refused(refused) => self.denied(refused).into(),

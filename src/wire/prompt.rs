@@ -4,7 +4,8 @@
 //! to be text counts as text.
 
 use super::json;
-use super::request::{Body, InputBound, RequestError, RequestKind, check_depth};
+use super::parts::{Body, Member};
+use super::request::{InputBound, RequestError, RequestKind, check_depth};
 
 // What a provider adds by itself; `InputBound::Bytes` states these.
 const BASE: u64 = 64;
@@ -25,24 +26,24 @@ pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, Re
     check_depth(extent.depth)?;
     let mut items = 0_u64;
     let mut all_text = !refers_elsewhere(body, kind);
-    let lists: [(_, ReadItem); 2] = [("messages", message), ("input", input_item)];
-    for (name, read) in lists {
-        if let Some(list) = body.get(name).filter(|list| name != "input" || json::is_array(list)) {
+    let lists: [(_, ReadItem); 2] = [(Member::Messages, message), (Member::Input, input_item)];
+    for (member, read) in lists {
+        if let Some(list) = body.get(member).filter(|list| member != Member::Input || json::is_array(list)) {
             json::each(list, |item| {
                 items = items.saturating_add(1);
                 all_text &= read(item)?;
                 Ok(())
             })
-            .map_err(|fault| list_fault(fault, name))?;
+            .map_err(|fault| list_fault(fault, member.name()))?;
         }
     }
-    if let Some(prompt) = body.get("prompt").filter(|prompt| json::is_array(prompt)) {
+    if let Some(prompt) = body.get(Member::Prompt).filter(|prompt| json::is_array(prompt)) {
         items = items.saturating_add(batch_size(prompt)?);
     }
-    if let Some(input) = body.get("input").filter(|input| !json::is_array(input)) {
+    if let Some(input) = body.get(Member::Input).filter(|input| !json::is_array(input)) {
         all_text &= text(input, "input")?;
     }
-    if let Some(system) = body.get("system") {
+    if let Some(system) = body.get(Member::System) {
         all_text &= content(system, "system", NESTING)?;
     }
     let (tools, own_tools) = tools(body)?;
@@ -90,16 +91,16 @@ pub(super) fn batch_size(prompt: &str) -> Result<u64, RequestError> {
 
 // Members that stand for text, or for calls of the provider's own, that the body does not hold.
 fn refers_elsewhere(body: &Body<'_>, kind: RequestKind) -> bool {
-    let stored_prompt = body.get("prompt").is_some_and(json::is_object);
+    let stored_prompt = body.get(Member::Prompt).is_some_and(json::is_object);
     let elsewhere = [
-        "previous_response_id",
-        "conversation",
-        "web_search_options",
-        "mcp_servers",
-        "container",
-        "file_ids",
+        Member::PreviousResponseId,
+        Member::Conversation,
+        Member::WebSearchOptions,
+        Member::McpServers,
+        Member::Container,
+        Member::FileIds,
     ];
-    (kind == RequestKind::Response && stored_prompt) || elsewhere.into_iter().any(|name| body.has(name))
+    (kind == RequestKind::Response && stored_prompt) || elsewhere.into_iter().any(|member| body.has(member))
 }
 
 fn message(message: &str) -> IsText {
@@ -191,8 +192,8 @@ fn text(value: &str, field: &'static str) -> IsText {
 // How many tools there are, and whether the client runs all of them.
 fn tools(body: &Body<'_>) -> Result<(u64, bool), RequestError> {
     let (mut count, mut own) = (0_u64, true);
-    for name in ["tools", "functions"] {
-        let Some(list) = body.get(name) else { continue };
+    for member in [Member::Tools, Member::Functions] {
+        let Some(list) = body.get(member) else { continue };
         json::each(list, |tool| {
             let picked = json::pick(tool, &["type"])?;
             let kind = picked.members.first().copied().flatten().and_then(json::string);
@@ -200,7 +201,7 @@ fn tools(body: &Body<'_>) -> Result<(u64, bool), RequestError> {
             own &= picked.twice.is_none() && matches!(kind.as_deref(), None | Some("function" | "custom"));
             Ok::<(), RequestError>(())
         })
-        .map_err(|fault| list_fault(fault, name))?;
+        .map_err(|fault| list_fault(fault, member.name()))?;
     }
     Ok((count, own))
 }

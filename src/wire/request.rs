@@ -1,6 +1,7 @@
 //! What a request asks for, as far as policy and budgets care.
 
-use super::json::{self, NotThat, Picked};
+use super::json::{self, NotThat};
+use super::parts::{Body, Member, RequestBody};
 use super::prompt;
 use super::tokens::ServiceTier;
 
@@ -146,130 +147,38 @@ impl RequestFacts {
     /// [`RequestError`]; above all for members that are there twice or in another case, since what was checked here
     /// might not be what is done elsewhere. Takes time in proportion to the body and no stack.
     pub fn from_slice(body: &[u8], kind: Option<RequestKind>) -> Result<Self, RequestError> {
-        Body::read(body)?.facts(kind)
+        RequestBody::new(body).facts(kind)
     }
 }
 
-const NAMES: [&str; 29] = [
-    "model",
-    "stream",
-    "stream_options",
-    "messages",
-    "input",
-    "prompt",
-    "n",
-    "best_of",
-    "max_completion_tokens",
-    "max_tokens",
-    "max_output_tokens",
-    "max_tokens_to_sample",
-    "service_tier",
-    "speed",
-    "modalities",
-    "audio",
-    "tools",
-    "functions",
-    "system",
-    "instructions",
-    "thinking",
-    "stop_sequences",
-    "anthropic_version",
-    "previous_response_id",
-    "conversation",
-    "web_search_options",
-    "mcp_servers",
-    "container",
-    "file_ids",
-];
-
-/// A body taken apart into the members that matter.
-pub(super) struct Body<'a> {
-    pub(super) text: &'a str,
-    picked: Picked<'a, { NAMES.len() }>,
+/// What a body asks for.
+pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
+    let kind = body.kind(kind)?;
+    let input = prompt::bound(body, kind)?;
+    let stream = flag(body.get(Member::Stream), "stream")?;
+    let options = body.get(Member::StreamOptions).map(stream_options).transpose()?;
+    Ok(RequestFacts {
+        kind,
+        model: body.model()?,
+        stream,
+        include_usage: options.unwrap_or(false),
+        max_tokens: body.max_tokens(kind)?,
+        choices: body.choices(kind)?,
+        input,
+        exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(input) },
+    })
 }
 
-impl<'a> Body<'a> {
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, RequestError> {
-        let text = std::str::from_utf8(body).map_err(|_| RequestError::NotAnObject)?;
-        let picked = json::pick(text, &NAMES)?;
-        match (picked.twice, picked.lookalike) {
-            (Some(name), _) => Err(RequestError::Duplicate(name)),
-            (_, Some(name)) => Err(RequestError::Lookalike(name)),
-            _ => Ok(Self { text, picked }),
-        }
-    }
-
-    /// The JSON text of a member; `None` if it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        let at = NAMES.iter().position(|known| *known == name)?;
-        self.picked.members.get(at).copied().flatten()
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.picked.empty
-    }
-
-    fn facts(&self, kind: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
-        let kind = self.kind(kind)?;
-        let input = prompt::bound(self, kind)?;
-        let stream = flag(self.get("stream"), "stream")?;
-        let options = self.get("stream_options").map(stream_options).transpose()?;
-        Ok(RequestFacts {
-            kind,
-            model: self.model()?,
-            stream,
-            include_usage: options.unwrap_or(false),
-            max_tokens: self.max_tokens(kind)?,
-            choices: self.choices(kind)?,
-            input,
-            exposure: Exposure { any_tier: self.dear_tier()?, media: self.media(input) },
-        })
-    }
-
-    /// The kind that was stated, or the one that the shape tells.
-    pub(super) fn kind(&self, stated: Option<RequestKind>) -> Result<RequestKind, RequestError> {
-        let (messages, input, prompt) = (self.get("messages"), self.get("input"), self.get("prompt"));
-        let kind = match stated {
-            Some(kind) => kind,
-            None => match (messages, input, prompt) {
-                (Some(_), None, None) if self.is_anthropic() => RequestKind::Message,
-                (Some(_), None, None) => RequestKind::Chat,
-                (None, Some(input), None) if prompt::is_batch(input)? => RequestKind::Embedding,
-                (None, Some(_), None) => RequestKind::Response,
-                // A stored prompt of the responses API is an object, the text of a completion is not.
-                (None, _, Some(prompt)) if json::is_object(prompt) => RequestKind::Response,
-                (None, None, Some(_)) => RequestKind::Completion,
-                (None, None, None) if self.has("previous_response_id") || self.has("conversation") => {
-                    RequestKind::Response
-                }
-                _ => return Err(RequestError::Shape),
-            },
-        };
-        let needed = match kind {
-            RequestKind::Chat | RequestKind::Message => messages.is_some(),
-            RequestKind::Embedding => input.is_some(),
-            RequestKind::Completion | RequestKind::Response => true,
-        };
-        if needed { Ok(kind) } else { Err(RequestError::Shape) }
-    }
-
-    fn is_anthropic(&self) -> bool {
-        ["system", "thinking", "stop_sequences", "anthropic_version"].into_iter().any(|name| self.has(name))
-    }
-
+impl Body<'_> {
     fn model(&self) -> Result<Option<String>, RequestError> {
         let expected = RequestError::Field { field: "model", expected: "a string" };
-        self.get("model").map(|model| json::string(model).ok_or(expected)).transpose()
+        self.get(Member::Model).map(|model| json::string(model).ok_or(expected)).transpose()
     }
 
     fn max_tokens(&self, kind: RequestKind) -> Result<Option<u64>, RequestError> {
         let mut most = None;
-        for &name in limit_names(kind) {
-            most = most.max(count(self.get(name), name)?);
+        for &limit in limits(kind) {
+            most = most.max(count(self.get(limit), limit.name())?);
         }
         Ok(most)
     }
@@ -279,13 +188,15 @@ impl<'a> Body<'a> {
             return Ok(1);
         }
         let mut choices = 1;
-        for name in ["n", "best_of"] {
-            choices = choices.max(match count(self.get(name), name)? {
-                Some(0) => return Err(RequestError::Field { field: name, expected: "at least 1" }),
+        for member in [Member::N, Member::BestOf] {
+            choices = choices.max(match count(self.get(member), member.name())? {
+                Some(0) => {
+                    return Err(RequestError::Field { field: member.name(), expected: "at least 1" });
+                }
                 stated => stated.unwrap_or(1),
             });
         }
-        let prompts = match self.get("prompt") {
+        let prompts = match self.get(Member::Prompt) {
             Some(prompt) if kind == RequestKind::Completion => prompt::batch_size(prompt)?,
             _ => 1,
         };
@@ -293,29 +204,30 @@ impl<'a> Body<'a> {
     }
 
     fn dear_tier(&self) -> Result<bool, RequestError> {
-        let dear = |name, cheap: &[ServiceTier]| -> Result<bool, RequestError> {
-            let Some(text) = self.get(name) else { return Ok(false) };
-            let tier = json::string(text).ok_or(RequestError::Field { field: name, expected: "a string" })?;
+        let dear = |member: Member, cheap: &[ServiceTier]| -> Result<bool, RequestError> {
+            let Some(text) = self.get(member) else { return Ok(false) };
+            let expected = RequestError::Field { field: member.name(), expected: "a string" };
+            let tier = json::string(text).ok_or(expected)?;
             Ok(!cheap.contains(&ServiceTier::from_wire(&tier)))
         };
         let cheap = [ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Batch];
-        Ok(dear("service_tier", &cheap)? || dear("speed", &[ServiceTier::Standard])?)
+        Ok(dear(Member::ServiceTier, &cheap)? || dear(Member::Speed, &[ServiceTier::Standard])?)
     }
 
     fn media(&self, input: InputBound) -> bool {
-        input == InputBound::Unbounded || self.has("modalities") || self.has("audio")
+        input == InputBound::Unbounded || self.has(Member::Modalities) || self.has(Member::Audio)
     }
 }
 
 /// The members that bound an answer, the one to add first.
-pub(super) fn limit_names(kind: RequestKind) -> &'static [&'static str] {
+pub(super) fn limits(kind: RequestKind) -> &'static [Member] {
     match kind {
-        RequestKind::Response => &["max_output_tokens"],
+        RequestKind::Response => &[Member::MaxOutputTokens],
         RequestKind::Embedding => &[],
-        RequestKind::Chat => &["max_completion_tokens", "max_tokens", "max_tokens_to_sample"],
+        RequestKind::Chat => &[Member::MaxCompletionTokens, Member::MaxTokens, Member::MaxTokensToSample],
         // A client may write what its provider ignores and another would obey: all of them count.
         RequestKind::Completion | RequestKind::Message => {
-            &["max_tokens", "max_completion_tokens", "max_tokens_to_sample"]
+            &[Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxTokensToSample]
         }
     }
 }

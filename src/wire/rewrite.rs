@@ -1,10 +1,12 @@
 //! The body to dispatch: the client's own, but for the members that were decided on.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
 
 use super::json;
-use super::request::{Body, RequestError, RequestKind, limit_names};
+use super::parts::{Body, Member, RequestBody};
+use super::request::{RequestError, RequestKind, limits};
 
 /// What to change in a request body before it goes out. The default changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,23 +27,30 @@ pub struct Rewrite<'a> {
     pub include_usage: bool,
 }
 
-/// The body to dispatch instead of `body`. All but the members that `rewrite` sets stays byte for byte as it was:
-/// order, white space, numbers of any precision, and members that this library does not know.
+/// The body to dispatch instead of `body`; the same bytes where `rewrite` changes nothing. All but the members that
+/// `rewrite` sets stays byte for byte as it was: order, white space, numbers of any precision, and members that this
+/// library does not know.
 ///
 /// # Errors
 /// [`RequestError`] for every body that [`RequestFacts::from_slice`](super::RequestFacts::from_slice) cannot tell the
 /// members of, duplicates included.
-pub fn dispatch_body(body: &[u8], rewrite: &Rewrite<'_>) -> Result<Vec<u8>, RequestError> {
-    let body = Body::read(body)?;
+pub fn dispatch_body<'a>(body: &'a [u8], rewrite: &Rewrite<'_>) -> Result<Cow<'a, [u8]>, RequestError> {
+    RequestBody::new(body).dispatch(rewrite)
+}
+
+pub(super) fn dispatch<'a>(body: &Body<'a>, rewrite: &Rewrite<'_>) -> Result<Cow<'a, [u8]>, RequestError> {
     let mut edits = Edits { text: body.text, replaced: Vec::new(), added: String::new() };
     if let Some(model) = rewrite.model {
-        edits.set("model", body.get("model"), &quoted(model));
+        let stated = body.get(Member::Model);
+        if !stated.is_some_and(|stated| is_quoted(stated, model)) {
+            edits.set(Member::Model.name(), stated, &quoted(model));
+        }
     }
     if let Some(limit) = rewrite.max_tokens {
-        limit_answers(&body, rewrite, limit, &mut edits)?;
+        limit_answers(body, rewrite, limit, &mut edits)?;
     }
     if rewrite.include_usage {
-        include_usage(&body, rewrite.kind, &mut edits)?;
+        include_usage(body, rewrite.kind, &mut edits)?;
     }
     Ok(edits.apply(body.is_empty()))
 }
@@ -52,19 +61,19 @@ fn limit_answers(
     limit: u64,
     edits: &mut Edits<'_>,
 ) -> Result<(), RequestError> {
-    let names = limit_names(body.kind(rewrite.kind)?);
+    let limits = limits(body.kind(rewrite.kind)?);
     let text = limit.to_string();
-    for name in names {
-        if let Some(stated) = body.get(name)
+    for member in limits {
+        if let Some(stated) = body.get(*member)
             && json::count(stated).is_none_or(|stated| stated > limit)
         {
-            edits.set(name, Some(stated), &text);
+            edits.set(member.name(), Some(stated), &text);
         }
     }
-    if let Some(first) = names.first()
-        && !names.iter().any(|name| body.has(name))
+    if let Some(first) = limits.first()
+        && !limits.iter().any(|member| body.has(*member))
     {
-        let name = rewrite.limit_name.unwrap_or(first);
+        let name = rewrite.limit_name.unwrap_or(first.name());
         edits.set(name, None, &text);
     }
     Ok(())
@@ -76,10 +85,12 @@ fn include_usage(
     edits: &mut Edits<'_>,
 ) -> Result<(), RequestError> {
     let kind = body.kind(kind)?;
-    if !matches!(kind, RequestKind::Chat | RequestKind::Completion) || body.get("stream") != Some("true") {
+    if !matches!(kind, RequestKind::Chat | RequestKind::Completion)
+        || body.get(Member::Stream) != Some("true")
+    {
         return Ok(());
     }
-    let Some(options) = body.get("stream_options") else {
+    let Some(options) = body.get(Member::StreamOptions) else {
         edits.set("stream_options", None, r#"{"include_usage":true}"#);
         return Ok(());
     };
@@ -104,7 +115,7 @@ struct Edits<'a> {
     added: String,
 }
 
-impl Edits<'_> {
+impl<'a> Edits<'a> {
     // Gives a member another value; `stated` is the slice of the text that holds the value it has.
     fn set(&mut self, name: &str, stated: Option<&str>, value: &str) {
         let place = stated.map(|stated| self.place_of(stated)).or_else(|| self.null_of(name));
@@ -134,7 +145,10 @@ impl Edits<'_> {
         place
     }
 
-    fn apply(mut self, empty: bool) -> Vec<u8> {
+    fn apply(mut self, empty: bool) -> Cow<'a, [u8]> {
+        if self.replaced.is_empty() && self.added.is_empty() {
+            return Cow::Borrowed(self.text.as_bytes());
+        }
         self.replaced.sort_by_key(|(place, _)| place.start);
         let mut out = Vec::with_capacity(self.text.len().saturating_add(128));
         let mut at = 0;
@@ -148,8 +162,13 @@ impl Edits<'_> {
             at = place.end;
         }
         out.extend_from_slice(self.text.get(at..).unwrap_or_default().as_bytes());
-        out
+        Cow::Owned(out)
     }
+}
+
+// Whether `json` is a string that says `text` without an escape.
+fn is_quoted(json: &str, text: &str) -> bool {
+    json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(text) && !text.contains('\\')
 }
 
 fn quoted(text: &str) -> String {
@@ -165,7 +184,7 @@ mod tests {
     use super::*;
 
     fn rewritten(body: &str, rewrite: &Rewrite<'_>) -> String {
-        String::from_utf8(dispatch_body(body.as_bytes(), rewrite).unwrap()).unwrap()
+        String::from_utf8(dispatch_body(body.as_bytes(), rewrite).unwrap().into_owned()).unwrap()
     }
 
     #[test]
@@ -279,7 +298,8 @@ mod tests {
             body.insert("messages".to_owned(), json!([{"role": "user", "content": "x"}]));
             body.insert("stream".to_owned(), true.into());
             let rewrite = Rewrite { model: Some(&model), max_tokens: Some(limit), include_usage: true, ..Rewrite::default() };
-            let out = dispatch_body(Value::from(body.clone()).to_string().as_bytes(), &rewrite).unwrap();
+            let sent = Value::from(body.clone()).to_string();
+            let out = dispatch_body(sent.as_bytes(), &rewrite).unwrap();
             let facts = RequestFacts::from_slice(&out, None).unwrap();
             prop_assert_eq!(facts.model.as_deref(), Some(model.as_str()));
             prop_assert_eq!((facts.max_tokens, facts.include_usage), (Some(limit), true));

@@ -234,8 +234,8 @@ pub extern "C" fn enclava_permit_body(
         };
         let body =
             dispatch_body(body.bytes("body")?, &rewrite).map_err(|error| Fault::value("body", error))?;
-        let body = String::from_utf8(body).map_err(|_| Fault::NotUtf8("body"))?;
-        Buffer::new(buffer, capacity, len).write(&body)
+        let body = std::str::from_utf8(&body).map_err(|_| Fault::NotUtf8("body"))?;
+        Buffer::new(buffer, capacity, len).write(body)
     })
 }
 

@@ -1,11 +1,12 @@
 //! A call on its way: from the door to the application, and back as its answer.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use enclava_keys::Permit as CorePermit;
 use enclava_keys::gate::Request;
-use enclava_keys::wire::{RequestKind, Rewrite};
+use enclava_keys::wire::{RequestBody, RequestKind, Rewrite};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -79,7 +80,12 @@ impl Call {
     }
 
     // The model that was checked, the answer that was granted, a stream that tells its usage.
-    fn dispatched(&self, body: &Bound<'_, PyAny>, sent: &[u8], permit: &CorePermit) -> PyResult<Dispatched> {
+    fn dispatched(
+        &self,
+        body: &Bound<'_, PyAny>,
+        sent: &RequestBody<'_>,
+        permit: &CorePermit,
+    ) -> PyResult<Dispatched> {
         let py = body.py();
         let rewrite = Rewrite {
             kind: self.place.endpoint.split_once(' ').and_then(|(_, path)| RequestKind::from_path(path)),
@@ -88,15 +94,12 @@ impl Call {
             limit_name: self.door.get().limit_name.as_deref(),
             include_usage: true,
         };
-        let dispatch = |rewrite: &Rewrite<'_>| {
-            enclava_keys::wire::dispatch_body(sent, rewrite).map_err(|error| invalid("body", error))
-        };
-        let asking = dispatch(&rewrite)?;
-        if asking != sent {
-            let hides_usage = asking != dispatch(&Rewrite { include_usage: false, ..rewrite })?;
+        let dispatch = |rewrite| sent.dispatch(rewrite).map_err(|error| invalid("body", error));
+        if let Cow::Owned(asking) = dispatch(&rewrite)? {
+            let hides_usage = asking != *dispatch(&Rewrite { include_usage: false, ..rewrite })?;
             return Ok(Dispatched { body: PyBytes::new(py, &asking).unbind(), hides_usage });
         }
-        let body = body.cast::<PyBytes>().cloned().unwrap_or_else(|_| PyBytes::new(py, sent));
+        let body = body.cast::<PyBytes>().cloned().unwrap_or_else(|_| PyBytes::new(py, sent.bytes()));
         Ok(Dispatched { body: body.unbind(), hides_usage: false })
     }
 
@@ -170,8 +173,9 @@ impl Call {
             request = request.purpose(purpose);
         }
         let gate = door.gate.get();
+        let sent = RequestBody::new(&sent);
         let permit = gate
-            .run(py, gate.open_core()?, |core| core.authorize_request(&request, &sent, door.floor))
+            .run(py, gate.open_core()?, |core| core.authorize_body(&request, &sent, door.floor))
             .map_err(|error| raised(py, error))?;
         let dispatched = self.dispatched(body, &sent, &permit);
         // From here on it is let go of as a permit of Python's is.
