@@ -142,6 +142,8 @@ impl Rates {
     /// tokens: at the list price or below, or with `any_tier` at any.
     pub(super) fn dearest(&self, kinds: &[TokenKind], input: u64, any_tier: bool) -> u64 {
         let tiers = if any_tier { TIERS.as_slice() } else { CHEAP_TIERS.as_slice() };
+        // A tier without prices of its own has those of the standard one, and few models have any other.
+        let priced = |tier: &&ServiceTier| **tier == ServiceTier::Standard || self.has_tier(**tier);
         // A price can only change at a threshold, and few models have any.
         let lengths = || {
             let thresholds = self.0.iter().map(|rate| u64::from(rate.above));
@@ -150,7 +152,7 @@ impl Rates {
         };
         let mut dearest = 0;
         for &kind in kinds {
-            for &tier in tiers {
+            for &tier in tiers.iter().filter(priced) {
                 dearest = lengths().map(|length| self.at(kind, tier, length)).fold(dearest, u64::max);
             }
         }

@@ -88,19 +88,26 @@ pub(super) struct Anthropic {
 impl Counts {
     /// Reads a `usage` object; `tier` is the JSON text of the `service_tier` beside it.
     pub(super) fn read(usage: &str, tier: Option<&str>) -> Result<Self, UsageError> {
-        let [prompt, input, cache_read, cache_write, cache_creation] = json::pick(
+        let [input, cache_creation, chat @ ..] = json::pick(
             usage,
             &[
-                "prompt_tokens",
                 "input_tokens",
+                "cache_creation",
+                // Of a chat, by far the most common.
+                "prompt_tokens",
+                "completion_tokens",
+                "total_tokens",
+                "prompt_tokens_details",
+                "completion_tokens_details",
+                // Written beside OpenAI's members by gateways that translate Anthropic's answers; inside the prompt there.
                 "cache_read_input_tokens",
                 "cache_creation_input_tokens",
-                "cache_creation",
             ],
         )?
         .members;
+        let [prompt, _, _, _, _, cache_read, cache_write] = chat;
         if prompt.is_some() {
-            return chat(usage, tier).map(Self::OpenAi);
+            return self::chat(chat, tier).map(Self::OpenAi);
         }
         // Where neither of these is there, Anthropic's count and that of OpenAI's responses mean the same.
         if cache_read.is_some() || cache_write.is_some() || cache_creation.is_some() {
@@ -117,22 +124,8 @@ impl Counts {
     }
 }
 
-fn chat(usage: &str, tier: Option<&str>) -> Result<TokenUsage, UsageError> {
-    let [prompt, completion, total, prompt_details, completion_details, cache_read, cache_write] =
-        json::pick(
-            usage,
-            &[
-                "prompt_tokens",
-                "completion_tokens",
-                "total_tokens",
-                "prompt_tokens_details",
-                "completion_tokens_details",
-                // Written beside OpenAI's members by gateways that translate Anthropic's answers; inside the prompt here.
-                "cache_read_input_tokens",
-                "cache_creation_input_tokens",
-            ],
-        )?
-        .members;
+fn chat(members: [Option<&str>; 7], tier: Option<&str>) -> Result<TokenUsage, UsageError> {
+    let [prompt, completion, total, prompt_details, completion_details, cache_read, cache_write] = members;
     let [cached, written, audio_in, image_in] =
         details(prompt_details, &["cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens"])?;
     let [reasoning, audio_out, image_out] =
