@@ -53,7 +53,9 @@ impl Deref for Tie {
 #[derive(Debug, Default)]
 pub(super) struct Acquaintances(ThreadLocal<Met>);
 
+// On cache lines of its own: those of other threads may lie beside it.
 #[derive(Debug)]
+#[repr(align(128))]
 struct Met {
     tie: Arc<Tie>,
     lately: RefCell<Lately>,
