@@ -396,7 +396,7 @@ fn main() -> io::Result<()> {
     for Row { work, goal, ratio } in ROWS {
         let (shown, kept) = match (ratio(&medians), goal) {
             (None, _) => ("-".to_owned(), None),
-            (Some(ratio), goal) => (format!("{ratio:.2}"), Some(goal.is_met(ratio))),
+            (Some(ratio), goal) => (format!("{ratio:.3}"), Some(goal.is_met(ratio))),
         };
         let verdict = match (kept, goal) {
             (None, _) => "not measured",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::arguments;
 
@@ -22,6 +22,9 @@ pub(crate) fn each<'py>(
 
 /// Bytes as an ASGI server hands them over, or text as a WSGI server does. What is not text in UTF-8 is nobody's key.
 pub(crate) fn bytes<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(bytes.as_bytes().into());
+    }
     match value.cast::<PyString>() {
         Ok(text) => Ok(text.to_str().map_or(&b"\0"[..], str::as_bytes).into()),
         Err(_) => arguments::bytes("headers", value),

@@ -109,7 +109,7 @@ class KeyMiddleware:
             call = self._door.call(scope, route.purpose)
             message = await receive()
             body = message.get("body", b"")
-            if message.get("more_body", False) or message["type"] != "http.request":
+            if message.get("more_body") or message["type"] != "http.request":
                 known = functools.partial(self._gate.verify_async, call.secret)
                 body = await inbound.read_on(message, receive, self._max_body, known)
                 if body is None:
