@@ -23,7 +23,8 @@ pub use terms::{Account, Closed, Closing, Lapse, NotReserved, OnLapse, Tally, Te
 /// Implement it to keep budgets elsewhere. An implementation is right when, for any number of callers at once, each
 /// [`Ledger::apply`] happens whole or not at all, as if alone:
 ///
-/// 1. If the hold's revision is not [`step.expected()`](Step::expected) (0: no such hold), answer [`Outcome::Unexpected`].
+/// 1. If the hold's revision is not [`step.expected()`](Step::expected) (0: no such hold), answer [`Outcome::Unexpected`]. Nobody
+///    steps a hold that was settled or released; a ledger that is asked to may answer this as well.
 /// 2. If `step.most_live` is told and the first owner has that many live holds, answer [`Outcome::Crowded`].
 /// 3. Ask every one of [`step.changes()`](Step::changes) whether its row [`is_admitted`](crate::budget::Change::is_admitted); a row never written is zero.
 ///    If any is not, change nothing, write the rows as they stand to `rows`, and answer [`Outcome::Refused`].

@@ -171,6 +171,7 @@ impl Holds {
         if provisionals.len() > MemoryLedger::REMEMBERED_PROVISIONAL
             && let Some(oldest) = provisionals.pop_front()
         {
+            // It is off the list already.
             self.leave(oldest, Phase::Live);
         }
     }
