@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The largest integer that every reader of JSON agrees on.
@@ -37,15 +37,38 @@ pub(super) fn pick<'a, const N: usize>(
 }
 
 /// Calls `visit` with the JSON text of every element of the array `text`, until it fails.
-pub(super) fn each<'a, E>(text: &'a str, mut visit: impl FnMut(&'a str) -> Result<(), E>) -> Result<(), E>
+pub(super) fn each<'a, E>(text: &'a str, visit: impl FnMut(&'a str) -> Result<(), E>) -> Result<(), E>
 where
+    E: From<NotThat>,
+{
+    each_as(text, AsText, visit)
+}
+
+/// Calls `visit` with the members called `names` of every element of the array `text`, all of them objects, until it fails.
+pub(super) fn each_object<'a, E, const N: usize>(
+    text: &'a str,
+    names: &[&'static str; N],
+    visit: impl FnMut(Picked<'a, N>) -> Result<(), E>,
+) -> Result<(), E>
+where
+    E: From<NotThat>,
+{
+    each_as(text, ObjectVisitor { names }, visit)
+}
+
+fn each_as<'a, S, E>(
+    text: &'a str,
+    element: S,
+    mut visit: impl FnMut(S::Value) -> Result<(), E>,
+) -> Result<(), E>
+where
+    S: DeserializeSeed<'a> + Copy,
     E: From<NotThat>,
 {
     let mut fault = None;
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = json.deserialize_seq(ArrayVisitor {
-        visit: |element| visit(element).map_err(|error| fault = Some(error)),
-    });
+    let visit = |element| visit(element).map_err(|error| fault = Some(error));
+    let read = json.deserialize_seq(ArrayVisitor { element, visit });
     match fault {
         Some(error) => Err(error),
         None => read.and_then(|()| json.end()).map_err(|_| NotThat.into()),
@@ -163,8 +186,17 @@ fn count_of(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
+#[derive(Clone, Copy)]
 struct ObjectVisitor<'n, const N: usize> {
     names: &'n [&'static str; N],
+}
+
+impl<'de, const N: usize> DeserializeSeed<'de> for ObjectVisitor<'_, N> {
+    type Value = Picked<'de, N>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
 }
 
 impl<'de, const N: usize> Visitor<'de> for ObjectVisitor<'_, N> {
@@ -247,22 +279,38 @@ fn same_folded(wanted: &str, name: &str) -> bool {
     folded.eq(wanted.chars())
 }
 
-struct ArrayVisitor<F> {
+struct ArrayVisitor<S, F> {
+    element: S,
     visit: F,
 }
 
-impl<'de, F: FnMut(&'de str) -> Result<(), ()>> Visitor<'de> for ArrayVisitor<F> {
+impl<'de, S, F> Visitor<'de> for ArrayVisitor<S, F>
+where
+    S: DeserializeSeed<'de> + Copy,
+    F: FnMut(S::Value) -> Result<(), ()>,
+{
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(element) = seq.next_element::<&'de RawValue>()? {
-            (self.visit)(element.get()).map_err(|()| A::Error::custom("stopped"))?;
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
+        while let Some(element) = array.next_element_seed(self.element)? {
+            (self.visit)(element).map_err(|()| A::Error::custom("stopped"))?;
         }
         Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AsText;
+
+impl<'de> DeserializeSeed<'de> for AsText {
+    type Value = &'de str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'de str, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(RawValue::get)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything in the body counts, so that no form of text, known or yet to come, goes uncounted; and only what is known
 //! to be text counts as text.
 
-use super::json;
+use super::json::{self, Picked};
 use super::parts::{Body, Member};
 use super::request::{InputBound, RequestError, RequestKind, check_depth};
 
@@ -19,23 +19,26 @@ const NESTING: u32 = 3;
 /// A part of a prompt: `true` if its size is known from the body.
 type IsText = Result<bool, RequestError>;
 
-type ReadItem = fn(&str) -> IsText;
-
 pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, RequestError> {
     let extent = json::extent(body.text);
     check_depth(extent.depth)?;
     let mut items = 0_u64;
     let mut all_text = !refers_elsewhere(body, kind);
-    let lists: [(_, ReadItem); 2] = [(Member::Messages, message), (Member::Input, input_item)];
-    for (member, read) in lists {
-        if let Some(list) = body.get(member).filter(|list| member != Member::Input || json::is_array(list)) {
-            json::each(list, |item| {
-                items = items.saturating_add(1);
-                all_text &= read(item)?;
-                Ok(())
-            })
-            .map_err(|fault| list_fault(fault, member.name()))?;
-        }
+    if let Some(messages) = body.get(Member::Messages) {
+        json::each_object(messages, &MESSAGE, |picked| {
+            items = items.saturating_add(1);
+            all_text &= message(&picked)?;
+            Ok(())
+        })
+        .map_err(|fault| list_fault(fault, "messages"))?;
+    }
+    if let Some(input) = body.get(Member::Input).filter(|input| json::is_array(input)) {
+        json::each(input, |item| {
+            items = items.saturating_add(1);
+            all_text &= input_item(item)?;
+            Ok(())
+        })
+        .map_err(|fault| list_fault(fault, "input"))?;
     }
     if let Some(prompt) = body.get(Member::Prompt).filter(|prompt| json::is_array(prompt)) {
         items = items.saturating_add(batch_size(prompt)?);
@@ -103,14 +106,13 @@ fn refers_elsewhere(body: &Body<'_>, kind: RequestKind) -> bool {
     (kind == RequestKind::Response && stored_prompt) || elsewhere.into_iter().any(|member| body.has(member))
 }
 
-fn message(message: &str) -> IsText {
-    let expected = RequestError::Field { field: "messages[]", expected: "an object" };
-    let picked = json::pick(message, &["content", "audio", "images", "file_ids", "attachments"])
-        .map_err(|_| expected)?;
-    if let Some(name) = picked.twice.or(picked.lookalike) {
+const MESSAGE: [&str; 5] = ["content", "audio", "images", "file_ids", "attachments"];
+
+fn message(message: &Picked<'_, { MESSAGE.len() }>) -> IsText {
+    if let Some(name) = message.twice.or(message.lookalike) {
         return Err(RequestError::Duplicate(name));
     }
-    let [parts, elsewhere @ ..] = picked.members;
+    let [parts, elsewhere @ ..] = message.members;
     let text = parts.map_or(Ok(true), |parts| content(parts, "messages[].content", NESTING))?;
     Ok(text && elsewhere.iter().all(Option::is_none))
 }
@@ -194,11 +196,11 @@ fn tools(body: &Body<'_>) -> Result<(u64, bool), RequestError> {
     let (mut count, mut own) = (0_u64, true);
     for member in [Member::Tools, Member::Functions] {
         let Some(list) = body.get(member) else { continue };
-        json::each(list, |tool| {
-            let picked = json::pick(tool, &["type"])?;
-            let kind = picked.members.first().copied().flatten().and_then(json::string);
+        json::each_object(list, &["type"], |tool| {
+            let [kind] = tool.members;
+            let kind = kind.and_then(json::string);
             count = count.saturating_add(1);
-            own &= picked.twice.is_none() && matches!(kind.as_deref(), None | Some("function" | "custom"));
+            own &= tool.twice.is_none() && matches!(kind.as_deref(), None | Some("function" | "custom"));
             Ok::<(), RequestError>(())
         })
         .map_err(|fault| list_fault(fault, member.name()))?;
@@ -317,7 +319,7 @@ mod tests {
     fn faults_name_their_field() {
         for (body, field) in [
             (r#"{"messages":7}"#, "messages"),
-            (r#"{"messages":["x"]}"#, "messages[]"),
+            (r#"{"messages":["x"]}"#, "messages"),
             (r#"{"messages":[{"content":7}]}"#, "messages[].content"),
             (r#"{"messages":[{"content":[{"text":"no type"}]}]}"#, "messages[].content"),
             (r#"{"messages":[],"tools":{}}"#, "tools"),
