@@ -24,14 +24,17 @@ mod oracle;
 
 use std::collections::BTreeSet;
 
+use enclava_keys::Usage;
+use enclava_keys::budget::Limits;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
-use proptest_state_machine::{ReferenceStateMachine, prop_state_machine};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
 #[cfg(feature = "sqlite")]
 use crate::machine::OnSqlite;
 use crate::machine::{Machine, OnLeases};
-use crate::oracle::Answer;
+use crate::ops::{Bill, Change, Clock, Op};
+use crate::oracle::{Answer, Oracle};
 
 /// A few hundred cases in `cargo test`; `PROPTEST_CASES` for more.
 fn config() -> Config {
@@ -63,11 +66,39 @@ prop_state_machine! {
     fn every_answer_of_a_file_is_foretold(sequential 20..64 => OnSqlite);
 }
 
+/// Once in ten thousand histories: the clock steps back to a month that the shared ledger has forgotten, on the day on which
+/// another began. What was asked of it then must not be asked for ever.
+#[test]
+fn a_lease_of_a_forgotten_month_is_given_up() {
+    let ask = Op::Authorize { slot: 0, secret: 0, estimate: Usage::ZERO, request: None };
+    let create = |zone| Op::Create { slot: 0, limits: Limits::default(), zone };
+    let mut oracle = Oracle::new("2026-03-08T04:45:00Z".parse().unwrap(), false);
+    let mut subject = OnLeases::init_test(&oracle);
+    for op in [
+        create(0),
+        ask.clone(),
+        Op::Delete { slot: 0 },
+        create(2),
+        Op::Edit { slot: 0, change: Change::Zone(0), widen: false },
+        ask.clone(),
+        Op::Clock(Clock::ToEnd { slot: 0, month: true, off: 0 }),
+        Op::Settle { call: 0, bill: Bill::Estimate },
+        ask.clone(),
+        Op::Clock(Clock::By(-3_600)),
+        ask,
+    ] {
+        oracle.step(&op);
+        subject = <OnLeases as StateMachineTest>::apply(subject, &oracle, op);
+    }
+    assert!(matches!(oracle.answer, Answer::Denied(_)), "{:?}", oracle.answer);
+    OnLeases::teardown(subject, oracle);
+}
+
 /// What the cases above come to, told apart as far as it matters.
 fn kinds(answer: &Answer) -> Vec<String> {
     match answer {
         Answer::Settled { overrun, late, alerts, .. } => {
-            let overran = *overrun != enclava_keys::Usage::ZERO;
+            let overran = *overrun != Usage::ZERO;
             vec![format!("settled, overran {overran}, late {late}"), format!("{} alerts", alerts.len())]
         }
         Answer::Denied(refusal) => vec![format!("{}, transient {}", refusal.reason, refusal.transient)],

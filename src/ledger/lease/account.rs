@@ -25,8 +25,9 @@ pub(super) struct Account {
     /// What the last step said that the owner may use.
     pub(super) limits: Limits,
     pub(super) days: Vec<Day>,
-    /// When the last day began that it ever had, whatever the clock did since.
-    pub(super) latest_day: Timestamp,
+    // When the last day and the last month began that it ever had, whatever the clock did since.
+    latest_day: Timestamp,
+    latest_month: Timestamp,
     holds: Holds,
     models: Models,
     /// Where those wait who have to ask the shared ledger about this owner.
@@ -181,8 +182,14 @@ impl Account {
         if self.day(windows).is_none() {
             self.days.push(Day::new(windows));
             self.latest_day = self.latest_day.max(windows.day.start);
+            self.latest_month = self.latest_month.max(windows.month.start);
         }
         !std::mem::replace(&mut self.is_listed, true)
+    }
+
+    /// Whether these are of a day or a month before the last that it had. The shared ledger may keep them no longer.
+    pub(super) fn is_past(&self, windows: Windows) -> bool {
+        self.latest_day > windows.day.start || self.latest_month > windows.month.start
     }
 
     /// Goes by `limits` from now on; true if they are others than before. What was granted under those is not handed out.

@@ -119,13 +119,13 @@ impl<'a> Errand<'a> {
         answered.map(drop)
     }
 
-    // Whether what was asked for is a lease of a day that is over, and not there. It may be over for the shared ledger as
-    // well, which then never answers anything else.
+    // Whether what was asked for is a lease of windows that are over, and not there. They may be over for the shared ledger
+    // as well, which then never answers anything else.
     fn may_give_up(&mut self, windows: Windows) -> Result<bool, LedgerError> {
         let asked = self.line.backing(windows)?.letter.as_ref().and_then(Letter::opens);
-        let latest = self.desk.with(self.owner, |account| account.latest_day)?;
+        let is_past = self.desk.with(self.owner, |account| account.is_past(windows))?;
         match asked {
-            Some(id) if latest > windows.day.start => Ok(self.desk.engine.hold(self.owner, id)?.is_none()),
+            Some(id) if is_past => Ok(self.desk.engine.hold(self.owner, id)?.is_none()),
             _ => Ok(false),
         }
     }
