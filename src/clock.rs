@@ -13,8 +13,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
 }
 
-/// The operating system's wall clock. On Linux the coarse one, which takes a quarter of the time to read and moves with the
-/// kernel's ticks, every 1 to 10 milliseconds: a window may end that much late.
+/// The operating system's wall clock. On Linux the coarse one (`CLOCK_REALTIME_COARSE`), which is cheaper to read and moves with
+/// the kernel's ticks, every 1 to 10 milliseconds: a window may end that much late.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -62,5 +62,27 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn the_system_clock_is_never_ahead_and_hardly_behind() {
+        let before = Timestamp::from(SystemTime::now());
+        let now = SystemClock.now();
+        assert!(now <= Timestamp::from(SystemTime::now()));
+        assert!(before.since(now) < Duration::from_secs(1));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn it_moves_at_least_every_ten_milliseconds() {
+        let tick = rustix::time::clock_getres(rustix::time::ClockId::RealtimeCoarse);
+        assert!(tick.tv_sec == 0 && tick.tv_nsec <= 10_000_000, "{tick:?}");
     }
 }

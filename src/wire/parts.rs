@@ -13,6 +13,18 @@ use super::{prompt, request, rewrite};
 ///
 /// [`RequestFacts::from_slice`] and [`dispatch_body`](super::dispatch_body) do one thing each with a body; a gateway
 /// that does both, or that may not want to read a stranger's body at all, keeps one of these.
+///
+/// ```
+/// use std::borrow::Cow;
+///
+/// use enclava_keys::wire::{RequestBody, Rewrite};
+///
+/// let body = RequestBody::new(br#"{"model": "gpt-4", "messages": []}"#);
+/// assert_eq!(body.facts(None)?.model.as_deref(), Some("gpt-4"));
+/// let as_checked = Rewrite { model: Some("gpt-4"), ..Rewrite::default() };
+/// assert!(matches!(body.dispatch(&as_checked)?, Cow::Borrowed(same) if same == body.bytes()));
+/// # Ok::<(), enclava_keys::wire::RequestError>(())
+/// ```
 pub struct RequestBody<'a> {
     bytes: &'a [u8],
     read: OnceLock<Result<Body<'a>, RequestError>>,

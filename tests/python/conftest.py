@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from asgi_driver import Bench
+from dict_ledger import DictLedger
 
 from enclava_keys import Gate, ManualClock, NewKey
 
@@ -54,3 +56,10 @@ def made(gate: Gate) -> NewKey:
 @pytest.fixture
 def secret(made: NewKey) -> str:
     return made.secret.reveal()
+
+
+@pytest.fixture(params=["at once", "blocking"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    bench = Bench(DictLedger() if request.param == "blocking" else None)
+    assert bench.gate.blocks is (request.param == "blocking")
+    return bench

@@ -36,13 +36,6 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
 
-@pytest.fixture(params=["at once", "blocking"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    bench = Bench(DictLedger() if request.param == "blocking" else None)
-    assert bench.gate.blocks is (request.param == "blocking")
-    return bench
-
-
 @pytest.mark.parametrize(
     ("status", "body", "charge"),
     [

@@ -54,11 +54,6 @@ START = {"type": "http.response.start", "status": 200, "headers": [(b"content-ty
 EVENTS = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
 
 
-@pytest.fixture(params=["at once", "blocking"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    return Bench(DictLedger() if request.param == "blocking" else None)
-
-
 def test_what_is_received_and_sent_are_coroutines(bench: Bench) -> None:
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         first: Any = receive()

@@ -6,9 +6,17 @@ use shuttle::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-// Calls race `change`; what begins after it returned is denied for `reason`.
+// Calls race `change`; what begins after it returned is denied for `reason`. So it is with a key that is met for the first
+// time, and with one that a thread has met before.
 fn bites_at_once(change: fn(&Desk), reason: Reason) {
+    for meetings in [0, 2] {
+        races(change, reason, meetings);
+    }
+}
+
+fn races(change: fn(&Desk), reason: Reason, meetings: usize) {
     let desk = Desk::with(|spec| spec.daily_token_limit(100));
+    (0..meetings).for_each(|_| drop(desk.gate.verify(SECRET).unwrap()));
     let changed = Arc::new(AtomicBool::new(false));
     let call = || {
         let changed = Arc::clone(&changed);
