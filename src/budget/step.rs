@@ -275,10 +275,7 @@ impl<'a> Step<'a> {
         let revision = before.revision.saturating_add(1);
         let usage = before.usage.saturating_add(more);
         // No more than what the sum has room for, so that what is held can be given back to the last unit.
-        let more = Usage {
-            cost: usage.cost.saturating_sub(before.usage.cost),
-            tokens: usage.tokens.saturating_sub(before.usage.tokens),
-        };
+        let more = usage.saturating_sub(before.usage);
         let step = Self::reserve(parties, hold, more, None, expires_at, revision, 0);
         Self { becomes: Standing { usage, ..step.becomes }, most_live: None, current: false, ..step }
     }

@@ -24,4 +24,10 @@ impl Usage {
     pub fn saturating_add(self, other: Self) -> Self {
         Self { cost: self.cost.saturating_add(other.cost), tokens: self.tokens.saturating_add(other.tokens) }
     }
+
+    /// What each is above the other's, or zero.
+    #[inline]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self { cost: self.cost.saturating_sub(other.cost), tokens: self.tokens.saturating_sub(other.tokens) }
+    }
 }

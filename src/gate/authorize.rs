@@ -236,7 +236,7 @@ impl Gate {
                 Closing::NotFound | Closing::Already => not_remembered(permit),
             })
         };
-        let ended = if let Some(subject) = Subject::of(&self.core.directory, &permit.key) {
+        if let Some(subject) = Subject::of(&self.core.directory, &permit.key) {
             let mut hold = find(subject.key.owner())?;
             self.core.close(&subject, &mut hold, phase, usage)
         } else {
@@ -244,8 +244,7 @@ impl Gate {
             let owner = Owner::new(permit.key.clone());
             let mut hold = find(&owner)?;
             self.core.close_for(&Of::nobody(&owner), &mut hold, phase, usage)
-        };
-        ended.map(|ended| ended.settlement(usage))
+        }
     }
 
     pub(super) fn denied(&self, refused: Refused) -> Denial {

@@ -107,11 +107,11 @@ impl Gate {
         // Read before the records: an edit in between is noticed, never missed.
         let edits = core.directory.edits();
         let met = self.acquaintances.0.get_or(|| Met::nobody(&self.core));
-        core.peppers.digests(secret).find_map(|digest| {
-            met.find(&digest, edits, now).or_else(|| {
+        core.peppers.find(secret, |digest| {
+            met.find(digest, edits, now).or_else(|| {
                 let expect = |seat| core.books.ledger().expect(seat);
-                let (key, retired) = core.directory.find(&digest, now, expect)?;
-                Some((met.greet(&digest, Subject { key, edits }), retired))
+                let (key, retired) = core.directory.find(digest, now, expect)?;
+                Some((met.greet(digest, Subject::new(key, edits)), retired))
             })
         })
     }

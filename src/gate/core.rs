@@ -1,6 +1,5 @@
 //! What a gate is made of, and what its permits need of it: reserve, extend, close, tell.
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use super::alerts::AlertDesk;
@@ -18,7 +17,7 @@ use crate::budget::{
 use crate::clock::Clock;
 use crate::id::KeyId;
 use crate::key::{Key, Peppers};
-use crate::ledger::{Account, Books, Closed, Closing, Lapse, LedgerError, NotReserved};
+use crate::ledger::{Account, Books, Closing, Lapse, LedgerError, NotReserved};
 use crate::sync::RwLock;
 use crate::time::Timestamp;
 use crate::wire::{BudgetDetail, Denial, PriceBook, Reason};
@@ -70,6 +69,8 @@ impl From<Denial> for Refused {
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) key: Arc<Key>,
+    // As the record has them, packed: unpacked once for all its calls.
+    limits: Limits,
     /// The state of the directory just before: while it has not moved, the record is still in force.
     pub(super) edits: u64,
 }
@@ -78,7 +79,19 @@ impl Subject {
     /// The key of this id. The state is read before the record: an edit in between is noticed, never missed.
     pub(super) fn of(directory: &Directory, id: &KeyId) -> Option<Self> {
         let edits = directory.edits();
-        directory.get(id).map(|key| Self { key, edits })
+        directory.get(id).map(|key| Self::new(key, edits))
+    }
+
+    /// The subject of `key`, found in the directory when it was in the state `edits`.
+    #[inline]
+    pub(super) fn new(key: Arc<Key>, edits: u64) -> Self {
+        Self { limits: key.limits(), key, edits }
+    }
+
+    /// Its account.
+    #[inline]
+    pub(super) fn account(&self) -> Account<'_> {
+        account(&self.key, &self.limits)
     }
 }
 
@@ -92,28 +105,26 @@ impl Core {
     #[inline]
     pub(super) fn reserve(
         &self,
-        key: &Key,
+        subject: &Subject,
         hold: &mut Hold,
         estimate: Usage,
         model: Option<&str>,
         now: Timestamp,
     ) -> Result<bool, NotReserved> {
-        let limits = key.limits();
         let mut lapses = Vec::new();
-        let reserved = self.books.reserve(&[account(key, &limits)], hold, estimate, model, now, &mut lapses);
+        let reserved = self.books.reserve(&[subject.account()], hold, estimate, model, now, &mut lapses);
         if !lapses.is_empty() {
-            self.tell_lapses(key, lapses);
+            self.tell_lapses(&subject.key, lapses);
         }
         reserved
     }
 
     pub(super) fn extend(&self, subject: &Subject, hold: &mut Hold, more: Usage) -> Result<(), Error> {
-        let key = self.present(subject);
-        let limits = key.limits();
+        let changed = self.changed(subject);
+        let subject = changed.as_ref().unwrap_or(subject);
         let mut lapses = Vec::new();
-        let extended =
-            self.books.extend(&[account(&key, &limits)], hold, more, self.clock.now(), &mut lapses);
-        self.tell_lapses(&key, lapses);
+        let extended = self.books.extend(&[subject.account()], hold, more, self.clock.now(), &mut lapses);
+        self.tell_lapses(&subject.key, lapses);
         match extended {
             Ok(()) => {
                 self.lanes.add(Count::Extended);
@@ -138,10 +149,10 @@ impl Core {
         hold: &mut Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Ended, Error> {
-        let key = self.present(subject);
-        let limits = key.limits();
-        self.close_for(&Of { account: account(&key, &limits), name: key.name() }, hold, phase, usage)
+    ) -> Result<Settlement, Error> {
+        let changed = self.changed(subject);
+        let subject = changed.as_ref().unwrap_or(subject);
+        self.close_for(&Of { account: subject.account(), name: subject.key.name() }, hold, phase, usage)
     }
 
     #[inline]
@@ -151,9 +162,9 @@ impl Core {
         hold: &mut Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Ended, Error> {
+    ) -> Result<Settlement, Error> {
         let closed = self.books.close(of.account, hold, phase, usage);
-        let closed = closed.map_err(|closing| self.not_closed(of, hold, closing))?;
+        let notices = closed.map_err(|closing| self.not_closed(of, hold, closing))?;
         self.waiting.wake();
         match phase {
             Phase::Settled => self.lanes.add(Count::Settled),
@@ -161,12 +172,17 @@ impl Core {
             Phase::Dropped => self.lanes.add(Count::Dropped),
             Phase::Live | Phase::Lapsed => {}
         }
-        let Closed { before, notices } = closed;
+        let before = &hold.standing;
         if usage.cost > before.usage.cost || usage.tokens > before.usage.tokens {
             self.overran(of.account.owner, before, usage);
         }
-        let alerts = if notices.is_empty() { Vec::new() } else { self.tell(of.name, notices) };
-        Ok(Ended { before, alerts })
+        let overrun = usage.saturating_sub(before.usage);
+        let late = !before.phase.is_live();
+        hold.standing.close(phase, usage);
+        if notices.is_empty() {
+            return Ok(Settlement { usage, overrun, late, alerts: Vec::new() });
+        }
+        Ok(Settlement { usage, overrun, late, alerts: self.tell(of.name, notices) })
     }
 
     /// Charges usage that was never reserved.
@@ -176,9 +192,9 @@ impl Core {
         hold: &mut Hold,
         usage: Usage,
     ) -> Result<Settlement, Error> {
-        let key = self.present(subject);
-        let limits = key.limits();
-        let recorded = self.books.record(account(&key, &limits), hold, usage, self.clock.now());
+        let changed = self.changed(subject);
+        let subject = changed.as_ref().unwrap_or(subject);
+        let recorded = self.books.record(subject.account(), hold, usage, self.clock.now());
         let notices = recorded.map_err(|error| match error {
             NotReserved::Failed(error) => self.failed(error),
             NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
@@ -186,7 +202,7 @@ impl Core {
             }
         })?;
         self.lanes.add(Count::Recorded);
-        let alerts = self.tell(key.name(), notices);
+        let alerts = self.tell(subject.key.name(), notices);
         Ok(Settlement { usage, overrun: Usage::ZERO, late: false, alerts })
     }
 
@@ -202,12 +218,12 @@ impl Core {
     }
 
     #[cold]
-    fn overran(&self, owner: &Owner, before: Standing, usage: Usage) {
+    fn overran(&self, owner: &Owner, before: &Standing, usage: Usage) {
         self.lanes.add(Count::Overrun);
         // Where no estimate was stated there was none to be wrong, and what a drop charged was none.
         let Usage { cost, tokens } = before.usage;
         let wrong = (usage.cost > cost && cost > Money::ZERO) || (usage.tokens > tokens && tokens > 0);
-        if wrong && before.phase == Phase::Live {
+        if wrong && before.phase.is_live() {
             self.events.tell_again(self.clock.now(), EventKind::EstimateOverrun, Some(owner.id()), "");
         }
     }
@@ -231,13 +247,13 @@ impl Core {
         }
     }
 
-    // The record in force now: the limits that decide who is told may have changed since the call was admitted.
+    // What has changed since the call was admitted: the limits in force now decide who is told.
     #[inline]
-    fn present<'a>(&self, subject: &'a Subject) -> Cow<'a, Arc<Key>> {
+    fn changed(&self, subject: &Subject) -> Option<Subject> {
         if subject.edits == self.directory.edits() {
-            return Cow::Borrowed(&subject.key);
+            return None;
         }
-        self.directory.get(subject.key.id()).map_or(Cow::Borrowed(&subject.key), Cow::Owned)
+        Subject::of(&self.directory, subject.key.id())
     }
 
     /// Tells what lapsed on the way of another call.
@@ -254,25 +270,6 @@ impl Core {
         let alerts: Vec<Alert> = notices.into_iter().map(|notice| Alert::of(notice, name)).collect();
         alerts.iter().cloned().for_each(|alert| self.alerts.tell(alert));
         alerts
-    }
-}
-
-/// A hold that was ended.
-pub(super) struct Ended {
-    /// Where it stood before.
-    pub(super) before: Standing,
-    pub(super) alerts: Vec<Alert>,
-}
-
-impl Ended {
-    /// What the call came to, with `usage` charged.
-    pub(super) fn settlement(self, usage: Usage) -> Settlement {
-        let Self { before, alerts } = self;
-        let overrun = Usage {
-            cost: usage.cost.saturating_sub(before.usage.cost),
-            tokens: usage.tokens.saturating_sub(before.usage.tokens),
-        };
-        Settlement { usage, overrun, late: before.phase != Phase::Live, alerts }
     }
 }
 

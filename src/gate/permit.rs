@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 
 use super::caller::Caller;
-use super::core::Ended;
 use super::{Alert, Error};
 use crate::budget::{Hold, HoldId, PermitId, Phase, Usage};
 use crate::fork;
@@ -122,17 +121,21 @@ impl Permit {
     /// A permit for a call that is not admitted yet.
     #[inline]
     pub(super) fn draft(caller: Arc<Caller>, (id, fingerprint): (HoldId, u128), model: Option<&str>) -> Self {
-        let mut call = Box::new(Call {
-            caller,
-            hold: Hold::new(HoldId(0), 0),
-            model: Model::default(),
-            priced: None,
-            progress: None,
-            generation: fork::generation(),
-            origin: Origin::Reserved,
-            stage: Stage::Detached,
-        });
-        // Written where they stay: copying what was just written waits for it to arrive.
+        // Room first, and then what is put there: copying what was just put together waits for its parts to arrive.
+        let mut call = Box::write(
+            Box::new_uninit(),
+            Call {
+                caller,
+                hold: Hold::new(HoldId(0), 0),
+                model: Model::default(),
+                priced: None,
+                progress: None,
+                generation: fork::generation(),
+                origin: Origin::Reserved,
+                stage: Stage::Detached,
+            },
+        );
+        // For the same reason.
         (call.hold.id, call.hold.fingerprint) = (id, fingerprint);
         call.model.set(model);
         Self { call }
@@ -143,7 +146,7 @@ impl Permit {
     pub(super) fn reserve(&mut self, estimate: Usage, now: Timestamp) -> Result<(), NotReserved> {
         let call = &mut *self.call;
         let model = call.model.get();
-        if call.caller.core.reserve(&call.caller.key, &mut call.hold, estimate, model, now)? {
+        if call.caller.core.reserve(&call.caller, &mut call.hold, estimate, model, now)? {
             call.origin = Origin::View;
         }
         call.stage = Stage::Admitted;
@@ -250,7 +253,7 @@ impl Permit {
         if self.is_degraded() {
             return self.end_degraded(usage);
         }
-        self.end(Phase::Settled, usage).map(|ended| ended.settlement(usage))
+        self.end(Phase::Settled, usage)
     }
 
     /// Lets the hold go without a charge and ends the permit: the call was not made, or cost nothing.
@@ -271,15 +274,17 @@ impl Permit {
     }
 
     #[inline]
-    fn end(&mut self, phase: Phase, usage: Usage) -> Result<Ended, Error> {
+    fn end(&mut self, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
         let call = &mut *self.call;
         if call.stage == Stage::Ended {
             return Err(Error::AlreadySettled(Box::new(Settlement::first(&call.hold))));
         }
-        // What it came to is known here for good, however soon the ledger forgets it.
-        let ended = call.caller.core.close(&call.caller, &mut call.hold, phase, usage)?;
-        call.stage = Stage::Ended;
-        Ok(ended)
+        let ended = call.caller.core.close(&call.caller, &mut call.hold, phase, usage);
+        if ended.is_ok() {
+            // What it came to is known here for good, however soon the ledger forgets it.
+            call.stage = Stage::Ended;
+        }
+        ended
     }
 
     // Nothing was set aside, so what the call came to is charged as if it had been made elsewhere.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use constant_time_eq::constant_time_eq_32;
 use sha2::Sha256;
+use sha2::digest::Output;
+use sha2::digest::block_api::{Buffer, CoreProxy, FixedOutputCore, UpdateCore};
 
 use super::short::ShortText;
 
@@ -19,7 +21,13 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The SHA-256 of `secret`.
     pub fn of(secret: &[u8]) -> Self {
-        Self(<Sha256 as sha2::Digest>::digest(secret).into())
+        // The steps of the ready-made hasher, which copies its state between them: a fifth of the time of a secret.
+        type Core = <Sha256 as CoreProxy>::Core;
+        let (mut core, mut rest) = (Core::default(), Buffer::<Core>::default());
+        rest.digest_blocks(secret, |blocks| core.update_blocks(blocks));
+        let mut digest = Output::<Core>::default();
+        core.finalize_fixed_core(&mut rest, &mut digest);
+        Self(digest.into())
     }
 
     /// A digest of these bytes.
@@ -184,6 +192,15 @@ mod tests {
         assert_eq!(hash.to_string(), format!("sha256:{HEX}"));
         assert_ne!(Digest::of(SECRET), Digest::of(&[SECRET, b"x"].concat()));
         assert_ne!(Digest::of(SECRET), Digest::of(&SECRET[..8]));
+    }
+
+    #[test]
+    fn texts_of_every_length_have_their_sha256() {
+        let text: Vec<u8> = (0..=512_u16).map(|place| b'!' + u8::try_from(place % 90).unwrap()).collect();
+        for length in 0..text.len() {
+            let expected: [u8; 32] = <Sha256 as sha2::Digest>::digest(&text[..length]).into();
+            assert_eq!(Digest::of(&text[..length]).as_bytes(), &expected, "{length} bytes");
+        }
     }
 
     #[test]

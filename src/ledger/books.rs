@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrayvec::ArrayVec;
 
-use super::{Account, Closed, Closing, Lapse, Ledger, LedgerError, NotReserved, OnLapse, Terms};
+use super::{Account, Closing, Lapse, Ledger, LedgerError, NotReserved, OnLapse, Terms};
 use crate::budget::{
     Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Notice, Others, Outcome, Owner, Party, Phase, Row,
     Standing, Step, Usage, notices, refusal,
@@ -146,7 +146,8 @@ impl Books {
         Err(contended().into())
     }
 
-    /// Closes a hold as `phase`, charging `usage`. `hold` is its state as last seen, and becomes the one it has now.
+    /// Closes a hold as `phase`, charging `usage`; answers whom to tell of the charge. `hold` is its state as last seen, and
+    /// becomes the one that was closed, from which whoever asked can tell what the call came to.
     ///
     /// # Errors
     /// [`Closing`].
@@ -157,19 +158,15 @@ impl Books {
         hold: &mut Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Closed, Closing> {
+    ) -> Result<Vec<Notice>, Closing> {
         // A drop or a lapse decides only about a live hold; a settle or a release also replaces what they decided.
         let closes = |before: Phase| if phase.is_open() { before == Phase::Live } else { before.is_open() };
         for _ in 0..ATTEMPTS {
-            let before = hold.standing;
-            if !closes(before.phase) {
+            if !closes(hold.standing.phase) {
                 return Err(Closing::Already);
             }
             match self.end(account, hold, phase, usage)? {
-                Ok(notices) => {
-                    hold.standing.close(phase, usage);
-                    return Ok(Closed { before, notices });
-                }
+                Ok(notices) => return Ok(notices),
                 Err(Some(found)) if continues(hold, &found) => catch_up(hold, &found),
                 Err(_) => return Err(Closing::NotFound),
             }
@@ -249,7 +246,10 @@ impl Books {
                     OnLapse::Release => Usage::ZERO,
                 };
                 match self.close(*account, &mut hold, Phase::Lapsed, usage) {
-                    Ok(Closed { notices, .. }) => lapses.push(Lapse { hold, notices }),
+                    Ok(notices) => {
+                        hold.standing.close(Phase::Lapsed, usage);
+                        lapses.push(Lapse { hold, notices });
+                    }
                     Err(Closing::Failed(error)) => return Err(error),
                     // Somebody else settled or lapsed it just now.
                     Err(Closing::Already | Closing::NotFound) => {}

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 pub use books::Books;
 pub use lease::{Lease, LeasedLedger};
 pub use memory::MemoryLedger;
-pub use terms::{Account, Closed, Closing, Lapse, NotReserved, OnLapse, Tally, Terms};
+pub use terms::{Account, Closing, Lapse, NotReserved, OnLapse, Tally, Terms};
 
 /// A place that keeps rows and holds, and carries out one step at a time.
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::LedgerError;
-use crate::budget::{Calendar, Hold, Limits, Notice, Owner, Party, Refusal, Standing, Usage, Windows};
+use crate::budget::{Calendar, Hold, Limits, Notice, Owner, Party, Refusal, Usage, Windows};
 use crate::time::Timestamp;
 
 /// What holds are subject to.
@@ -34,10 +34,10 @@ pub enum OnLapse {
 pub struct Account<'a> {
     /// Who.
     pub owner: &'a Owner,
-    /// How much.
-    pub limits: &'a Limits,
     /// By which calendar.
     pub calendar: &'a Calendar,
+    /// How much.
+    pub limits: &'a Limits,
 }
 
 impl<'a> Account<'a> {
@@ -75,15 +75,6 @@ impl From<LedgerError> for NotReserved {
     fn from(error: LedgerError) -> Self {
         Self::Failed(error)
     }
-}
-
-/// A hold that was closed.
-#[derive(Debug)]
-pub struct Closed {
-    /// Where it stood before.
-    pub before: Standing,
-    /// Whom to tell of the charge.
-    pub notices: Vec<Notice>,
 }
 
 /// Why a hold was not closed.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use enclava_keys::Timestamp;
 use enclava_keys::budget::{
-    Calendar, Hold, HoldId, Limits, Meter, Money, Owner, Phase, Threshold, Usage, Zone,
+    Calendar, Hold, HoldId, Limits, Meter, Money, Notice, Owner, Phase, Threshold, Usage, Zone,
 };
-use enclava_keys::ledger::{Account, Books, Closed, Closing, Lapse, Ledger, NotReserved, OnLapse, Terms};
+use enclava_keys::ledger::{Account, Books, Closing, Lapse, Ledger, NotReserved, OnLapse, Terms};
 
 /// Makes every case of the suite a test over the ledger that `$open` makes.
 #[macro_export]
@@ -104,13 +104,13 @@ impl Desk {
     }
 
     /// Ends a hold as whoever saw it last would: without noticing what others did to it meanwhile.
-    fn close(&self, hold: &Hold, phase: Phase, usage: Usage) -> Result<Closed, Closing> {
+    fn close(&self, hold: &Hold, phase: Phase, usage: Usage) -> Result<Vec<Notice>, Closing> {
         self.books.close(self.account(), &mut hold.clone(), phase, usage)
     }
 
     fn settle(&self, hold: &Hold, usage: Usage) -> Vec<Meter> {
-        let closed = self.close(hold, Phase::Settled, usage).unwrap();
-        closed.notices.iter().map(|notice| notice.id.meter).collect()
+        let notices = self.close(hold, Phase::Settled, usage).unwrap();
+        notices.iter().map(|notice| notice.id.meter).collect()
     }
 
     fn standing(&self, meter: Meter) -> (i128, i128) {

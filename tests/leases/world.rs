@@ -12,7 +12,7 @@ use enclava_keys::budget::{
     Calendar, Hold, HoldId, Limits, Meter, Money, Owner, Phase, Row, Usage, Windows, Zone,
 };
 use enclava_keys::ledger::{
-    Account, Books, Closed, Closing, Lease, LeasedLedger, Ledger, MemoryLedger, NotReserved, OnLapse, Terms,
+    Account, Books, Closing, Lease, LeasedLedger, Ledger, MemoryLedger, NotReserved, OnLapse, Terms,
 };
 use enclava_keys::{ManualClock, Timestamp};
 
@@ -265,7 +265,10 @@ impl World {
         let before = call.hold.standing.usage.tokens;
         let was_live = call.dropped.is_none();
         let done = match books.close(account, &mut call.hold, phase, usage) {
-            Ok(Closed { .. }) => true,
+            Ok(_) => {
+                call.hold.standing.close(phase, usage);
+                true
+            }
             // The answer was lost, and it was taken: so long ago, perhaps, that it is forgotten.
             Err(Closing::Already | Closing::NotFound) if is_again => true,
             Err(Closing::Failed(_)) => false,
