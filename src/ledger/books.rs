@@ -299,7 +299,7 @@ impl Books {
             return self.end_shared(home, hold, phase, usage);
         }
         let parties = [home];
-        self.end_of(&Step::close(&parties, hold, phase, usage))
+        self.end_of(&Step::close(&parties, hold, phase, usage), &mut Rows::CLEAR.clone())
     }
 
     #[cold]
@@ -317,14 +317,18 @@ impl Books {
         let others = owners.iter().zip(hold.others());
         let others = others.map(|(owner, &(_, windows))| Party { owner, limits: &limits, windows });
         let parties: Parties<'_> = std::iter::once(home).chain(others).collect();
-        self.end_of(&Step::close(&parties, hold, phase, usage))
+        let mut rows = Rows::of(&parties);
+        self.end_of(&Step::close(&parties, hold, phase, usage), rows.all_mut())
     }
 
     #[inline]
-    fn end_of(&self, step: &Step<'_>) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
-        let mut rows = Rows::of(step.parties);
-        match self.ledger.apply(step, rows.all_mut())? {
-            Outcome::Taken { .. } => Ok(Ok(notices(step, rows.all()))),
+    fn end_of(
+        &self,
+        step: &Step<'_>,
+        rows: &mut [Moved],
+    ) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
+        match self.ledger.apply(step, rows)? {
+            Outcome::Taken { .. } => Ok(Ok(notices(step, rows))),
             Outcome::Unexpected(found) => Ok(Err(found)),
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }
@@ -348,7 +352,8 @@ fn catch_up(hold: &mut Hold, found: &Hold) {
 
 // Gives a hold that is to be made its windows at `now`, and adds its parties. To a list of the caller's: one that is handed
 // back is copied.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "once in every call, and all that it writes is read at once")]
 fn pin<'a>(hold: &mut Hold, accounts: &[Account<'a>], now: Timestamp, parties: &mut Parties<'a>) {
     let Some((home, rest)) = accounts.split_first() else { return };
     let windows = home.calendar.windows(now);

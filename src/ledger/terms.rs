@@ -35,6 +35,7 @@ pub struct Account<'a> {
     /// Who.
     pub owner: &'a Owner,
     /// By which calendar.
+    // Between the two that a party has: side by side they would be copied as one, which waits for both to be written.
     pub calendar: &'a Calendar,
     /// How much.
     pub limits: &'a Limits,

@@ -143,7 +143,7 @@ impl Account {
         }
         day.shift(step.spend, step.tokens);
         let before = found.and_then(|seat| self.holds.get(seat)).map(|hold| hold.standing);
-        let seat = self.holds.put(found, step.hold, step.becomes);
+        let seat = self.holds.put(found, step.hold, &step.becomes);
         let mut then = Then::Nothing;
         if step.asks {
             day.is_active = true;

@@ -68,7 +68,7 @@ pub(super) fn apply(
         // A new call: whoever was to be forgotten has come back under the same name.
         home.leaving = false;
     }
-    let seat = home.holds.put(found, step.hold, step.becomes);
+    let seat = home.holds.put(found, step.hold, &step.becomes);
     Ok(Taken { next_lapse: home.holds.next_lapse(), seat })
 }
 

@@ -25,9 +25,9 @@ impl Default for Final {
 impl Finals {
     /// Remembers a hold that was settled or released, in the place of the oldest; answers which is the oldest then.
     #[inline]
-    pub(super) fn push(&mut self, oldest: u8, hold: &Hold, standing: Standing) -> u8 {
+    pub(super) fn push(&mut self, oldest: u8, hold: &Hold, standing: &Standing) -> u8 {
         if let Some(oldest) = self.0.get_mut(usize::from(oldest)) {
-            *oldest = Final { id: hold.id, standing };
+            *oldest = Final { id: hold.id, standing: *standing };
         }
         let next = oldest.wrapping_add(1);
         if usize::from(next) < self.0.len() { next } else { 0 }

@@ -85,11 +85,11 @@ impl Holds {
 
     /// Stores where the open hold at `found` stands now, or a new hold; answers where it is, or was until now.
     #[inline]
-    pub(in crate::ledger) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: Standing) -> u32 {
+    pub(in crate::ledger) fn put(&mut self, found: Option<u32>, hold: &Hold, becomes: &Standing) -> u32 {
         let Some(seat) = found else { return self.add(hold, becomes) };
         let Some(slot) = self.slot_mut(seat) else { return 0 };
         let before = slot.standing.phase;
-        slot.standing = becomes;
+        slot.standing = *becomes;
         if becomes.phase.is_live() {
             self.next_lapse = self.next_lapse.min(becomes.expires_at);
             return seat;
@@ -119,7 +119,7 @@ impl Holds {
     }
 
     #[inline]
-    fn add(&mut self, hold: &Hold, becomes: Standing) -> u32 {
+    fn add(&mut self, hold: &Hold, becomes: &Standing) -> u32 {
         if !becomes.phase.is_open() {
             // Charged without a reservation: it never was in flight.
             self.oldest = self.finals.push(self.oldest, hold, becomes);
@@ -128,8 +128,8 @@ impl Holds {
         self.finals.expect(self.oldest);
         let seat = if is_taken(&self.near) { self.take_far() } else { NEAR };
         if let Some(slot) = self.slot_mut(seat) {
-            // Piece by piece: copying a struct that was just put together waits for its parts to arrive.
-            slot.standing = becomes;
+            // Piece by piece, and from where they were put together: a copy of what was just written waits for it to arrive.
+            slot.standing = *becomes;
             (slot.id, slot.fingerprint, slot.windows) = (hold.id, hold.fingerprint, hold.windows);
             slot.others.clone_from(&hold.others);
         }
@@ -235,12 +235,12 @@ mod tests {
         let mut holds = Holds::default();
         let crowd = 1..=9_u128;
         for id in crowd.clone() {
-            holds.put(None, &hold(id), at(Phase::Live));
+            holds.put(None, &hold(id), &at(Phase::Live));
         }
         for id in crowd {
             let found = holds.find(HoldId(id), 0);
             assert!(found.is_some(), "{id} is in flight");
-            holds.put(found, &hold(id), at(Phase::Settled));
+            holds.put(found, &hold(id), &at(Phase::Settled));
         }
         assert_eq!(holds.live(), 0);
         assert_eq!(
@@ -248,8 +248,8 @@ mod tests {
             (None, None),
             "forgotten for the ninth"
         );
-        let seat = holds.put(None, &hold(1), at(Phase::Live));
-        assert_ne!(holds.put(None, &hold(10), at(Phase::Live)), seat);
+        let seat = holds.put(None, &hold(1), &at(Phase::Live));
+        assert_ne!(holds.put(None, &hold(10), &at(Phase::Live)), seat);
         assert_eq!(holds.get(seat).map(|hold| hold.id), Some(HoldId(1)));
     }
 
@@ -258,13 +258,13 @@ mod tests {
         let mut holds = Holds::default();
         let many = 2 * MemoryLedger::REMEMBERED_PROVISIONAL as u128;
         for id in 1..=many {
-            let seat = holds.put(None, &hold(id), at(Phase::Live));
-            holds.put(Some(seat), &hold(id), at(Phase::Dropped));
+            let seat = holds.put(None, &hold(id), &at(Phase::Live));
+            holds.put(Some(seat), &hold(id), &at(Phase::Dropped));
         }
         assert_eq!(holds.open().count(), MemoryLedger::REMEMBERED_PROVISIONAL);
         for id in 1..=many {
             if let Some(seat) = holds.find(HoldId(id), 0) {
-                holds.put(Some(seat), &hold(id), at(Phase::Settled));
+                holds.put(Some(seat), &hold(id), &at(Phase::Settled));
             }
         }
         assert_eq!((holds.open().count(), holds.live()), (0, 0));
