@@ -21,7 +21,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The SHA-256 of `secret`.
     pub fn of(secret: &[u8]) -> Self {
-        // The steps of the ready-made hasher, which copies its state between them: a fifth of the time of a secret.
+        // The steps of the ready-made hasher by themselves: it copies its state between them, which for one block is felt.
         type Core = <Sha256 as CoreProxy>::Core;
         let (mut core, mut rest) = (Core::default(), Buffer::<Core>::default());
         rest.digest_blocks(secret, |blocks| core.update_blocks(blocks));

@@ -146,8 +146,8 @@ impl Books {
         Err(contended().into())
     }
 
-    /// Closes a hold as `phase`, charging `usage`; answers whom to tell of the charge. `hold` is its state as last seen, and
-    /// becomes the one that was closed, from which whoever asked can tell what the call came to.
+    /// Closes a hold as `phase`, charging `usage`; answers whom to tell of the charge. `hold` is its state as last seen, and is
+    /// left as it stood just before, from which whoever asked can tell what the call came to.
     ///
     /// # Errors
     /// [`Closing`].

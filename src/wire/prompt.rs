@@ -30,7 +30,12 @@ pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, Re
             all_text &= message(&picked)?;
             Ok(())
         })
-        .map_err(|fault| list_fault(fault, "messages"))?;
+        .map_err(|fault| match fault {
+            RequestError::NotAnObject if json::is_array(messages) => {
+                RequestError::Field { field: "messages[]", expected: "an object" }
+            }
+            other => list_fault(other, "messages"),
+        })?;
     }
     if let Some(input) = body.get(Member::Input).filter(|input| json::is_array(input)) {
         json::each(input, |item| {
@@ -319,7 +324,7 @@ mod tests {
     fn faults_name_their_field() {
         for (body, field) in [
             (r#"{"messages":7}"#, "messages"),
-            (r#"{"messages":["x"]}"#, "messages"),
+            (r#"{"messages":["x"]}"#, "messages[]"),
             (r#"{"messages":[{"content":7}]}"#, "messages[].content"),
             (r#"{"messages":[{"content":[{"text":"no type"}]}]}"#, "messages[].content"),
             (r#"{"messages":[],"tools":{}}"#, "tools"),
