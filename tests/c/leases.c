@@ -12,10 +12,10 @@ enum { THREADS = 4, CALLS = 400, FIT = 1000 };
 static desk shared;
 static unsigned alerts;
 
-static void *work(void *admitted) {
+static void work(int *admitted) {
   int i;
   for (i = 0; i < CALLS; i++) {
-    *(int *)admitted += spend_a_cent(&shared);
+    *admitted += spend_a_cent(&shared);
     if (i % 100 == 50) {
       enclava_leases *leases;
       OK(enclava_gate_leases(shared.gate, enclava_text(shared.id), &leases, NULL));
@@ -23,7 +23,6 @@ static void *work(void *admitted) {
       OK(enclava_gate_flush(shared.gate, NULL));
     }
   }
-  return NULL;
 }
 
 /* Called on one thread alone, and looked at when its gate was freed. */

@@ -10,10 +10,10 @@ enum { THREADS = 64, CALLS = 200, FIT = 1000 };
 static desk shared;
 static unsigned alerts;
 
-static void *work(void *admitted) {
+static void work(int *admitted) {
   int i;
   for (i = 0; i < CALLS; i++) {
-    *(int *)admitted += spend_a_cent(&shared);
+    *admitted += spend_a_cent(&shared);
     if (i % 50 == 0) {
       enclava_key *key;
       OK(enclava_key_get(shared.gate, enclava_text(shared.id), &key, NULL));
@@ -21,7 +21,6 @@ static void *work(void *admitted) {
       spent(&shared);
     }
   }
-  return NULL;
 }
 
 /* Called on one thread alone, and flushed before it is looked at. */
