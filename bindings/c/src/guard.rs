@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
 
 use crate::denial::enclava_denial;
 use crate::error::enclava_error;
@@ -10,10 +11,9 @@ use crate::status::enclava_status;
 
 /// Runs a call that answers a status alone.
 pub(crate) fn guard(call: impl FnOnce() -> Result<(), Fault>) -> enclava_status {
-    match wall(call) {
-        Ok(()) => enclava_status::Ok,
-        Err(fault) => enclava_status::of(&fault),
-    }
+    or(enclava_status::Panic, || {
+        call().map_or_else(|fault| enclava_status::of(&fault), |()| enclava_status::Ok)
+    })
 }
 
 /// Runs a call that explains its failure: `error` becomes NULL, or what went wrong.
@@ -21,10 +21,7 @@ pub(crate) fn explain(
     error: Option<&mut MaybeUninit<*mut enclava_error>>,
     call: impl FnOnce() -> Result<(), Fault>,
 ) -> enclava_status {
-    let fault = wall(call).err();
-    let status = fault.as_ref().map_or(enclava_status::Ok, enclava_status::of);
-    hand_out(error, || fault.map(enclava_error::new));
-    status
+    telling(error, enclava_error::new, call)
 }
 
 /// Runs a call that decides: `denial` becomes NULL, or an answer to send, whatever the failure was.
@@ -32,10 +29,7 @@ pub(crate) fn decide(
     denial: Option<&mut MaybeUninit<*mut enclava_denial>>,
     call: impl FnOnce() -> Result<(), Fault>,
 ) -> enclava_status {
-    let fault = wall(call).err();
-    let status = fault.as_ref().map_or(enclava_status::Ok, enclava_status::of);
-    hand_out(denial, || fault.map(enclava_denial::of));
-    status
+    telling(denial, enclava_denial::of, call)
 }
 
 /// Runs a call that always has an answer: `default` if it panics.
@@ -49,19 +43,37 @@ pub(crate) fn wall(call: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Fault::Panic))
 }
 
-fn hand_out<T>(out: Option<&mut MaybeUninit<*mut T>>, make: impl FnOnce() -> Option<T>) {
-    let Some(out) = out else { return };
-    out.write(std::ptr::null_mut());
-    let made = or(None, || make().map(Box::new));
-    if let Some(made) = made {
-        out.write(Box::into_raw(made));
+// A fault is told of inside the wall: carried out through it, it would be copied even where there is none.
+fn telling<T>(
+    mut out: Option<&mut MaybeUninit<*mut T>>,
+    what: impl Fn(Fault) -> T,
+    call: impl FnOnce() -> Result<(), Fault>,
+) -> enclava_status {
+    if let Some(out) = &mut out {
+        out.write(null_mut());
     }
+    let told = catch_unwind(AssertUnwindSafe(|| match call() {
+        Ok(()) => enclava_status::Ok,
+        Err(fault) => tell(out.as_deref_mut(), &what, fault),
+    }));
+    told.unwrap_or_else(|_| or(enclava_status::Panic, || tell(out, &what, Fault::Panic)))
+}
+
+#[cold]
+fn tell<T>(
+    out: Option<&mut MaybeUninit<*mut T>>,
+    what: &impl Fn(Fault) -> T,
+    fault: Fault,
+) -> enclava_status {
+    let status = enclava_status::of(&fault);
+    if let Some(out) = out {
+        out.write(Box::into_raw(Box::new(what(fault))));
+    }
+    status
 }
 
 #[cfg(test)]
 mod tests {
-    use std::ptr::null_mut;
-
     use super::*;
 
     #[test]

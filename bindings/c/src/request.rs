@@ -44,7 +44,8 @@ unsafe impl Growable for enclava_request {
 
 impl enclava_request {
     /// The request as the core takes it.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "answered by a function, a request waits to be copied")]
+    #[inline(always)]
     pub(crate) fn read(&self) -> Result<Request<'_>, Fault> {
         if self.reserved != 0 {
             return Err(Fault::value("reserved", "must be zero"));

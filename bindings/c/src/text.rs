@@ -41,8 +41,10 @@ impl enclava_str {
 
     /// The text, if it is stated.
     pub(crate) fn stated(&self, field: &'static str) -> Result<Option<&str>, Fault> {
-        let text = self.text(field)?;
-        Ok(if self.data.is_null() { None } else { Some(text) })
+        if self.data.is_null() && self.len == 0 {
+            return Ok(None);
+        }
+        self.text(field).map(Some)
     }
 
     /// A copy, for a call that is made after this one has returned.
