@@ -5,12 +5,12 @@
 #[cfg(not(shuttle))]
 pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(not(shuttle))]
-pub(crate) use real::{Condvar, ThreadMark, this_thread};
+pub(crate) use real::{Condvar, ThreadMark, this_thread, thread_number};
 #[cfg(not(shuttle))]
 pub(crate) use std::{sync::atomic, thread};
 
 #[cfg(shuttle)]
-pub(crate) use explored::{Condvar, Mutex, MutexGuard, RwLock, ThreadMark, this_thread};
+pub(crate) use explored::{Condvar, Mutex, MutexGuard, RwLock, ThreadMark, this_thread, thread_number};
 #[cfg(shuttle)]
 pub(crate) use shuttle::{sync::atomic, thread};
 
@@ -30,6 +30,11 @@ mod real {
             static MARK: ThreadMark = NEXT.fetch_add(1, Ordering::Relaxed);
         }
         MARK.with(|mark| *mark)
+    }
+
+    /// A number to spread threads by: those that begin one after the other have different ones.
+    pub(crate) fn thread_number() -> usize {
+        usize::try_from(this_thread()).unwrap_or(0)
     }
 
     /// Takes and gives back the guard, as the standard library's does: shuttle's can do no other.
@@ -72,6 +77,10 @@ mod explored {
 
     pub(crate) fn this_thread() -> ThreadMark {
         shuttle::thread::current().id()
+    }
+
+    pub(crate) fn thread_number() -> usize {
+        this_thread().into()
     }
 
     #[derive(Debug, Default)]

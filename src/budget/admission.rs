@@ -1,6 +1,7 @@
 //! May this owner use so much more? How much room there is, and which meter to name when there is none.
 
 use super::hold::{Hold, HoldId};
+use super::notice::alarm;
 use super::step::{Moved, Owner, Row, Step};
 use super::window::{Window, Windows};
 use super::{Limits, Meter, Usage};
@@ -29,6 +30,14 @@ pub(super) fn room(hold: &Hold, meter: Meter, more: i128, limits: &Limits) -> i1
         Some(cap) if hold.standing.usage.on(meter) == 0 => cap.saturating_sub(1),
         _ => i128::MAX,
     }
+}
+
+/// How much more a meter may come to before it is full or its owner is to be told; `None` where nothing bounds it.
+pub(crate) fn quiet_room(limits: &Limits, meter: Meter, row: &Row) -> Option<i128> {
+    let cap = limits.cap(meter)?;
+    let untold = alarm(limits, meter).filter(|alarm| !row.marks.has(alarm.threshold));
+    let most = untold.map_or(cap, |alarm| alarm.at().saturating_sub(1));
+    Some(most.saturating_sub(row.used).saturating_sub(row.held))
 }
 
 /// Why there was no room: the one meter to name, as it stood.

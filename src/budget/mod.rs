@@ -15,6 +15,7 @@ mod usage;
 mod window;
 mod zone;
 
+pub(crate) use admission::quiet_room;
 pub use admission::{Party, Refusal, fits, refusal};
 pub use amount::Amount;
 pub use calendar::{Calendar, Earlier};

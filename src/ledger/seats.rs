@@ -14,6 +14,9 @@ use crate::sync::{Mutex, MutexGuard};
 
 const SHARDS: u32 = 64;
 
+/// The most accounts that there may be. A note above it is never one of a seat.
+pub(super) const MOST: u32 = u32::MAX >> 1;
+
 /// What is kept of one owner. The default is of nobody.
 pub(super) trait Kept: Default {
     /// Nothing yet, of `owner`.
@@ -41,7 +44,10 @@ struct Seat<A>(Mutex<A>);
 struct Padded(Mutex<HashMap<KeyId, u32>>);
 
 /// An account that nobody else can touch meanwhile.
-pub(super) struct Seated<'a, A>(MutexGuard<'a, A>);
+pub(super) struct Seated<'a, A> {
+    account: MutexGuard<'a, A>,
+    waited: bool,
+}
 
 impl<A: Kept> Seats<A> {
     /// No accounts.
@@ -147,7 +153,7 @@ impl<A: Kept> Seats<A> {
     // The account in the seat noted, if that is the owner's.
     #[inline]
     fn noted(&self, note: u32, owner: &Owner) -> Option<Seated<'_, A>> {
-        let seated = Seated(self.at(note)?.0.lock());
+        let seated = Seated::at(self.at(note)?);
         seated.is_of(owner).then_some(seated)
     }
 
@@ -168,7 +174,7 @@ impl<A: Kept> Seats<A> {
         let mut notes = self.shard(owner).lock();
         let known = notes.get(owner.id()).copied();
         let note = known.or_else(|| self.free.lock().pop()).map_or_else(|| self.add(), Ok)?;
-        let mut seated = Seated(self.at(note).ok_or_else(full)?.0.lock());
+        let mut seated = Seated::at(self.at(note).ok_or_else(full)?);
         if known.is_none() {
             *seated = A::of(owner.id().clone());
             notes.insert(owner.id().clone(), note);
@@ -179,7 +185,11 @@ impl<A: Kept> Seats<A> {
 
     fn add(&self) -> Result<u32, LedgerError> {
         let place = self.all.push(Seat(Mutex::new(A::default())));
-        u32::try_from(place).ok().and_then(|place| place.checked_add(1)).ok_or_else(full)
+        u32::try_from(place)
+            .ok()
+            .and_then(|place| place.checked_add(1))
+            .filter(|note| *note <= MOST)
+            .ok_or_else(full)
     }
 
     #[expect(clippy::indexing_slicing, reason = "there are so many shards")]
@@ -188,10 +198,24 @@ impl<A: Kept> Seats<A> {
     }
 }
 
-impl<A: Kept> Seated<'_, A> {
+impl<'a, A: Kept> Seated<'a, A> {
+    /// Whether another thread had it when it was asked for.
+    #[inline]
+    pub(super) fn waited(&self) -> bool {
+        self.waited
+    }
+
+    #[inline]
+    fn at(seat: &'a Seat<A>) -> Self {
+        match seat.0.try_lock() {
+            Some(account) => Self { account, waited: false },
+            None => Self { account: seat.0.lock(), waited: true },
+        }
+    }
+
     #[inline]
     fn is_of(&self, owner: &Owner) -> bool {
-        self.0.owner() == Some(owner.id())
+        self.account.owner() == Some(owner.id())
     }
 }
 
@@ -200,14 +224,14 @@ impl<A> Deref for Seated<'_, A> {
 
     #[inline]
     fn deref(&self) -> &A {
-        &self.0
+        &self.account
     }
 }
 
 impl<A> DerefMut for Seated<'_, A> {
     #[inline]
     fn deref_mut(&mut self) -> &mut A {
-        &mut self.0
+        &mut self.account
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::LedgerError;
 use super::super::seats::Kept;
 use super::holds::Holds;
 use super::rows::Rows;
-use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Row, Step};
+use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Row, Step, Windows};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -15,14 +15,24 @@ use crate::time::Timestamp;
 pub(super) struct Account {
     owner: Option<KeyId>,
     leaving: bool,
+    // How much of late threads waited for each other here.
+    waits: u8,
+    // Whether portions are out, and where those of the owner are kept: 0 before the first.
+    shares: bool,
+    portions: u32,
     holds: Holds,
     rows: Rows,
 }
 
+// A call that had to wait weighs as much as so many that had not.
+const WAIT: u8 = 16;
+// Threads fight for an account when more than one call in sixteen waits, for a while.
+const FIGHT: u8 = if cfg!(shuttle) { WAIT } else { 128 };
+
 /// A step that was taken: when the next live hold lapses, and where this one is.
 pub(super) struct Taken {
-    next_lapse: Timestamp,
-    seat: u32,
+    pub(super) next_lapse: Timestamp,
+    pub(super) seat: u32,
 }
 
 /// Why a step was not taken.
@@ -143,8 +153,78 @@ impl Account {
         self.leaving = true;
     }
 
+    #[inline]
     pub(super) fn has_left(&self) -> bool {
         self.leaving && self.holds.live() == 0
+    }
+
+    /// Takes note of a call, which `waited` for another or did not; answers whether threads fight for the account, or have
+    /// portions of it.
+    #[inline]
+    pub(super) fn is_fought_for(&mut self, waited: bool) -> bool {
+        self.waits = if waited { self.waits.saturating_add(WAIT) } else { self.waits.saturating_sub(1) };
+        self.shares || self.waits >= FIGHT
+    }
+
+    /// Where its portions are kept; 0 before the first.
+    #[inline]
+    pub(super) fn portions(&self) -> u32 {
+        self.portions
+    }
+
+    pub(super) fn set_portions(&mut self, portions: u32) {
+        self.portions = portions;
+    }
+
+    pub(super) fn has_portions_out(&self) -> bool {
+        self.shares
+    }
+
+    #[cfg(test)]
+    pub(super) fn fight(&mut self) {
+        self.waits = u8::MAX;
+    }
+
+    pub(super) fn share(&mut self) {
+        self.shares = true;
+    }
+
+    pub(super) fn share_no_more(&mut self) {
+        (self.shares, self.waits) = (false, 0);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    pub(super) fn next_lapse(&self) -> Timestamp {
+        self.holds.next_lapse()
+    }
+
+    pub(super) fn live(&self) -> u32 {
+        self.holds.live()
+    }
+
+    /// The rows of these windows, if they are the last ones used.
+    pub(super) fn latest_rows(&mut self, windows: Windows) -> Option<&mut [Row; Meter::ALL.len()]> {
+        self.rows.are_latest(windows).then(|| self.rows.latest_mut())
+    }
+
+    /// Begins anew as a part of the account of `owner`, with nothing used in these windows. The calls that were settled are
+    /// remembered.
+    pub(super) fn begin(&mut self, owner: &KeyId, windows: Windows) {
+        (self.owner, self.rows) = (Some(owner.clone()), Rows::of(windows));
+    }
+
+    /// Hands over the calls in flight.
+    pub(super) fn end(&mut self) -> Vec<Hold> {
+        self.holds.take_open()
+    }
+
+    pub(super) fn adopt(&mut self, holds: Vec<Hold>) {
+        for hold in holds {
+            self.holds.put(None, &hold, &hold.standing);
+        }
     }
 
     // Whether the rows of one party admit the step. Changes nothing: a row of a new window is made when it is moved.

@@ -32,6 +32,10 @@ struct Crowd {
     provisionals: VecDeque<u32>,
 }
 
+/// The bits of a seat that are the ledger's to use for slots of one owner. What is above them is not looked at here.
+pub(in crate::ledger) const SLOT_BITS: u32 = 28;
+
+const SLOT: u32 = (1 << SLOT_BITS) - 1;
 const NEAR: u32 = 1;
 
 impl Default for Holds {
@@ -61,6 +65,7 @@ impl Holds {
     /// The seat of an open hold: the one noted, as a rule, or wherever it is. 0 is no seat.
     #[inline]
     pub(in crate::ledger) fn find(&self, id: HoldId, noted: u32) -> Option<u32> {
+        let noted = noted & SLOT;
         if self.get(noted).is_some_and(|hold| hold.id == id) {
             return Some(noted);
         }
@@ -104,6 +109,13 @@ impl Holds {
             self.leave(seat, before);
         }
         seat
+    }
+
+    /// Takes out the holds that may still move their rows. Those that were settled or released are remembered on.
+    pub(in crate::ledger) fn take_open(&mut self) -> Vec<Hold> {
+        let open = self.open().cloned().collect();
+        *self = Self { finals: std::mem::take(&mut self.finals), oldest: self.oldest, ..Self::default() };
+        open
     }
 
     /// At most `most` live holds whose lifetime has passed.
@@ -215,7 +227,11 @@ fn far_place(seat: u32) -> Option<usize> {
 }
 
 fn far_seat(place: usize) -> u32 {
-    u32::try_from(place).ok().and_then(|place| place.checked_add(1)?.checked_add(NEAR)).unwrap_or(0)
+    u32::try_from(place)
+        .ok()
+        .and_then(|place| place.checked_add(1)?.checked_add(NEAR))
+        .filter(|seat| *seat <= SLOT)
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

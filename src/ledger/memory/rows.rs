@@ -34,6 +34,11 @@ struct Kept {
 }
 
 impl Rows {
+    /// Nothing yet, in these windows.
+    pub(super) fn of(windows: Windows) -> Self {
+        Self { starts: Starts { day: windows.day.start, month: windows.month.start }, ..Self::default() }
+    }
+
     /// Whether the windows last used are these.
     #[inline]
     pub(super) fn are_latest(&self, windows: Windows) -> bool {
