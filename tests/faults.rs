@@ -104,6 +104,35 @@ fn opening_up_is_for_known_keys_and_shows_in_the_permit() {
 }
 
 #[test]
+fn a_call_that_nothing_was_set_aside_for_is_charged_when_it_is_dropped() {
+    let (gate, made, ledger) = gate(OnUnavailable::Admit);
+    let call = |progress: Option<&str>| {
+        ledger.down.store(true, Ordering::SeqCst);
+        let request = Request::new(made.secret.reveal());
+        let mut permit = gate.authorize(&request.cost("0.5".parse().unwrap())).unwrap();
+        ledger.down.store(false, Ordering::SeqCst);
+        permit.dispatched();
+        progress.into_iter().for_each(|used| permit.progress(dollars(used)));
+        drop(permit);
+        gate.usage(made.key.id()).unwrap().daily_spend.used.to_string()
+    };
+    assert_eq!(call(Some("0.3")), "$0.30");
+    assert_eq!(call(None), "$0.80", "the estimate");
+}
+
+#[test]
+fn a_reservation_whose_answer_was_lost_is_what_is_settled() {
+    let (gate, made, ledger) = gate(OnUnavailable::Admit);
+    ledger.lose_answers.store(1, Ordering::SeqCst);
+    let request = Request::new(made.secret.reveal());
+    let mut permit = gate.authorize(&request.cost("0.5".parse().unwrap())).unwrap();
+    assert!(permit.is_degraded());
+    permit.settle(dollars("0.25")).unwrap();
+    let balance = gate.usage(made.key.id()).unwrap().daily_spend;
+    assert_eq!((balance.used.to_string(), balance.held.to_string()), ("$0.25".into(), "$0.00".into()));
+}
+
+#[test]
 fn a_settlement_that_failed_is_repeated_and_charged_once() {
     let (gate, made, ledger) = gate(OnUnavailable::Deny);
     let mut permit =

@@ -70,6 +70,8 @@ pub fn refusal(step: &Step<'_>, rows: &[Moved]) -> Option<Refusal> {
         let fits = |held: i128| row.used.saturating_add(held).saturating_add(change.held) <= bound;
         // The bound of a change that asks for nothing stands one below the cap.
         let limit = if change.held == 0 { bound.saturating_add(1) } else { bound };
+        // What the hold has already is not let go while more is asked for it.
+        let own = step.hold.standing.usage.on(change.meter);
         (!fits(row.held)).then(|| Refusal {
             party: change.owner,
             meter: change.meter,
@@ -78,7 +80,7 @@ pub fn refusal(step: &Step<'_>, rows: &[Moved]) -> Option<Refusal> {
             held: row.held,
             requested: change.held,
             window: change.window,
-            transient: fits(0),
+            transient: fits(own),
         })
     });
     refusing.min_by_key(|refusal| {

@@ -254,8 +254,7 @@ impl Gate {
 
     /// The denial as this gate tells it.
     pub(super) fn shown(&self, denial: Denial) -> Denial {
-        let denial = if self.core.look.hide_amounts { denial.with_hidden_amounts() } else { denial };
-        if self.core.look.hide_state { denial.with_hidden_state() } else { denial }
+        self.core.look.show(denial)
     }
 }
 

@@ -45,6 +45,14 @@ pub(super) struct Look {
     pub(super) hide_state: bool,
 }
 
+impl Look {
+    /// The denial as the gate tells it.
+    pub(super) fn show(self, denial: Denial) -> Denial {
+        let denial = if self.hide_amounts { denial.with_hidden_amounts() } else { denial };
+        if self.hide_state { denial.with_hidden_state() } else { denial }
+    }
+}
+
 /// A call that was not admitted.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -135,10 +143,17 @@ impl Core {
             }
             Err(NotReserved::Failed(error)) => {
                 let _ = self.failed(error);
-                Err(Denial::new(Reason::LedgerUnavailable).into())
+                Err(self.look.show(Denial::new(Reason::LedgerUnavailable)).into())
             }
-            Err(other) => Err(Self::denial(&other, self.clock.now()).into()),
+            Err(other) => Err(self.look.show(Self::denial(&other, self.clock.now())).into()),
         }
+    }
+
+    /// The hold of a subject's as the ledger has it.
+    pub(super) fn hold(&self, subject: &Subject, hold: &Hold) -> Result<Hold, Error> {
+        let account = subject.account();
+        let of = Of { account, name: subject.key.name() };
+        self.books.hold(account.owner, hold.id).map_err(|closing| self.not_closed(&of, hold, closing))
     }
 
     /// Ends a hold: the only way money is charged for a call that was authorized. `hold` becomes what it is then.

@@ -294,8 +294,16 @@ impl Permit {
         if call.stage == Stage::Ended {
             return Err(Error::AlreadySettled(Box::new(Settlement::first(&call.hold))));
         }
+        let core = &call.caller.core;
         let mut hold = Hold::new(call.hold.id, DEGRADED);
-        let settlement = call.caller.core.record(&call.caller, &mut hold, usage)?;
+        let settlement = match core.record(&call.caller, &mut hold, usage) {
+            // The hold was made after all: it was the answer that got lost.
+            Err(Error::Conflict(_)) => {
+                hold = core.hold(&call.caller, &call.hold)?;
+                core.close(&call.caller, &mut hold, Phase::Settled, usage)?
+            }
+            recorded => recorded?,
+        };
         call.hold.standing.usage = usage;
         call.stage = Stage::Ended;
         Ok(settlement)
@@ -305,16 +313,37 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        let call = &mut *self.call;
-        let charged = match call.stage {
-            Stage::Admitted => Usage::ZERO,
-            Stage::Dispatched => call.progress.unwrap_or(call.hold.standing.usage),
+        let is_dispatched = match self.call.stage {
+            Stage::Admitted => false,
+            Stage::Dispatched => true,
             Stage::Detached | Stage::Ended => return,
         };
         // A view's hold is another permit's to end, and one that came through a fork is the parent's.
-        if call.origin == Origin::Reserved && call.generation == fork::generation() {
-            // If the ledger cannot answer, or somebody settled by id, the hold is not this permit's to end any more.
-            let _ = call.caller.core.close(&call.caller, &mut call.hold, Phase::Dropped, charged);
+        if self.call.origin != Origin::View && self.call.generation == fork::generation() {
+            self.give_up(is_dispatched);
+        }
+    }
+}
+
+impl Permit {
+    // If the ledger cannot answer, or somebody settled by id, the call is not this permit's to end any more.
+    fn give_up(&mut self, is_dispatched: bool) {
+        let call = &mut *self.call;
+        let core = &call.caller.core;
+        let is_degraded = call.origin == Origin::Degraded;
+        let charged = match call.progress {
+            _ if !is_dispatched => Usage::ZERO,
+            Some(progress) => progress,
+            None if is_degraded => call.hold.standing.usage,
+            // Another permit of the same request may have set more aside.
+            None => core
+                .hold(&call.caller, &call.hold)
+                .map_or(call.hold.standing.usage, |hold| hold.standing.usage),
+        };
+        if !is_degraded {
+            let _ = core.close(&call.caller, &mut call.hold, Phase::Dropped, charged);
+        } else if is_dispatched {
+            let _ = self.end_degraded(charged);
         }
     }
 }

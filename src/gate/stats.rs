@@ -66,7 +66,8 @@ pub struct Stats {
     pub keys: u64,
     /// Permits given.
     pub admitted: u64,
-    /// Denials, by reason; reasons never given are absent.
+    /// Calls that were denied, by reason; reasons never given are absent. A refused extension is none of them: its call was
+    /// admitted.
     pub denied: BTreeMap<Reason, u64>,
     /// Permits settled.
     pub settled: u64,

@@ -4,6 +4,7 @@
 //! short: a hold that should have lapsed and did not yet keeps its room.
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -70,8 +71,8 @@ impl Books {
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
     ) -> Result<bool, NotReserved> {
-        let mut now = now;
-        for _ in 0..ATTEMPTS {
+        let (mut now, mut attempts) = (now, 0..ATTEMPTS);
+        while attempts.next().is_some() {
             let mut parties = Parties::new();
             pin(hold, accounts, now, &mut parties);
             let mut rows = Rows::of(&parties);
@@ -85,18 +86,27 @@ impl Books {
                     self.lapse_if_due(accounts, now, next_lapse, lapses);
                     return Ok(false);
                 }
-                // Room may be held by calls that nobody will settle.
-                Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(refusal(&step, rows.all())
-                        .map_or_else(|| inconsistent().into(), NotReserved::Refused));
+                // Room may be held by calls that nobody will settle, however many.
+                Outcome::Refused => {
+                    if !self.makes_room(accounts, now, lapses, &mut attempts)? {
+                        return Err(refusal(&step, rows.all())
+                            .map_or_else(|| inconsistent().into(), NotReserved::Refused));
+                    }
                 }
-                Outcome::Crowded if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(NotReserved::Crowded);
+                Outcome::Crowded => {
+                    if !self.makes_room(accounts, now, lapses, &mut attempts)? {
+                        return Err(NotReserved::Crowded);
+                    }
                 }
-                Outcome::Refused | Outcome::Crowded => {}
                 Outcome::Unexpected(Some(found)) if is_same_call(hold, &found) => {
-                    *hold = *found;
-                    return Ok(true);
+                    if found.standing.expires_at > now {
+                        *hold = *found;
+                        return Ok(true);
+                    }
+                    // It is in flight no more, but nobody has noticed.
+                    if self.lapse(accounts, now, lapses)? == 0 {
+                        return Err(NotReserved::Conflict);
+                    }
                 }
                 Outcome::Unexpected(Some(_)) => return Err(NotReserved::Conflict),
                 Outcome::Unexpected(None) => return Err(inconsistent().into()),
@@ -118,7 +128,8 @@ impl Books {
         now: Timestamp,
         lapses: &mut Vec<Lapse>,
     ) -> Result<(), NotReserved> {
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0..ATTEMPTS;
+        while attempts.next().is_some() {
             if hold.standing.phase != Phase::Live {
                 return Err(NotReserved::Conflict);
             }
@@ -133,11 +144,12 @@ impl Books {
                     hold.standing = step.becomes;
                     return Ok(());
                 }
-                Outcome::Refused if self.lapse(accounts, now, lapses)? == 0 => {
-                    return Err(refusal(&step, rows.all())
-                        .map_or_else(|| inconsistent().into(), NotReserved::Refused));
+                Outcome::Refused => {
+                    if !self.makes_room(accounts, now, lapses, &mut attempts)? {
+                        return Err(refusal(&step, rows.all())
+                            .map_or_else(|| inconsistent().into(), NotReserved::Refused));
+                    }
                 }
-                Outcome::Refused => {}
                 Outcome::Unexpected(Some(found)) if continues(hold, &found) => catch_up(hold, &found),
                 Outcome::Unexpected(_) => return Err(NotReserved::Conflict),
                 Outcome::Crowded | Outcome::Elsewhen(_) => return Err(inconsistent().into()),
@@ -245,19 +257,33 @@ impl Books {
                     OnLapse::Charge => hold.standing.usage,
                     OnLapse::Release => Usage::ZERO,
                 };
-                match self.close(*account, &mut hold, Phase::Lapsed, usage) {
-                    Ok(notices) => {
-                        hold.standing.close(Phase::Lapsed, usage);
-                        lapses.push(Lapse { hold, notices });
-                    }
-                    Err(Closing::Failed(error)) => return Err(error),
-                    // Somebody else settled or lapsed it just now.
-                    Err(Closing::Already | Closing::NotFound) => {}
+                // If somebody settled, lapsed or extended it just now, it is not due any more.
+                if let Ok(notices) = self.end(*account, &hold, Phase::Lapsed, usage)? {
+                    hold.standing.close(Phase::Lapsed, usage);
+                    lapses.push(Lapse { hold, notices });
                 }
                 count = count.saturating_add(1);
             }
         }
         Ok(count)
+    }
+
+    // Lets go what lapsed for a step that found no room; false if there was nothing. That holds had to lapse first is no
+    // failed attempt.
+    #[cold]
+    fn makes_room(
+        &self,
+        accounts: &[Account<'_>],
+        now: Timestamp,
+        lapses: &mut Vec<Lapse>,
+        attempts: &mut Range<usize>,
+    ) -> Result<bool, LedgerError> {
+        let before = lapses.len();
+        let due = self.lapse(accounts, now, lapses)?;
+        if lapses.len() > before {
+            *attempts = 0..ATTEMPTS;
+        }
+        Ok(due > 0)
     }
 
     // After a call that succeeded: what lapsed is charged on the way, and a ledger that fails to now will later.

@@ -234,7 +234,8 @@ impl Oracle {
                 });
             }
             None => {
-                if let Some(refusal) = refuse(account, &key.limits, windows, estimate, |_| false) {
+                if let Some(refusal) = refuse(account, &key.limits, windows, estimate, Usage::ZERO, |_| false)
+                {
                     account.put_back(unopened);
                     return Answer::Denied(refusal);
                 }
@@ -281,7 +282,7 @@ impl Oracle {
             }
             // What holds something already and is asked for no more is not asked again.
             let settled = |meter: Meter| more.on(meter) == 0 && hold.usage.on(meter) > 0;
-            match refuse(account, &limits, hold.windows, more, settled) {
+            match refuse(account, &limits, hold.windows, more, hold.usage, settled) {
                 None => {
                     let expires = self.now.saturating_add(LIFETIME).max(hold.expires);
                     call.seen = hold.usage.saturating_add(more);
@@ -351,8 +352,10 @@ impl Oracle {
         self.calls[place].held = false;
         let mine = !call.view && call.phase == Phase::Live;
         let Some(hold) = self.known(&call).filter(|_| mine) else { return Answer::Done };
-        if self.accounts[call.account].holds[hold].phase == Phase::Live {
-            let charged = if call.dispatched { call.progress.unwrap_or(call.seen) } else { Usage::ZERO };
+        let known = &self.accounts[call.account].holds[hold];
+        if known.phase == Phase::Live {
+            // All that was set aside, whoever asked for it.
+            let charged = if call.dispatched { call.progress.unwrap_or(known.usage) } else { Usage::ZERO };
             let limits = self.limits_of(&call);
             self.close(call.slot, hold, Phase::Dropped, charged, Some(&limits));
         }
@@ -409,6 +412,8 @@ fn refuse(
     limits: &Limits,
     windows: enclava_keys::budget::Windows,
     asked: Usage,
+    // What the call holds already, which is not let go meanwhile.
+    own: Usage,
     skip: impl Fn(Meter) -> bool,
 ) -> Option<Refusal> {
     let refusing = Meter::ALL.into_iter().filter(|&meter| !skip(meter)).filter_map(|meter| {
@@ -417,7 +422,7 @@ fn refuse(
         let fits = |held| if asked > 0 { used + held + asked <= cap } else { used + held < cap };
         (!fits(held)).then(|| Refusal {
             reason: Reason::exceeded(meter),
-            transient: fits(0),
+            transient: fits(own.on(meter)),
             meter: Some((cap, used, held, asked, window.end)),
         })
     });
