@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enclava_keys::key::Peppers;
+use enclava_keys::ledger::MemoryLedger;
 use enclava_keys::store::PolicyFile;
-use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request};
+use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request, Usage};
 
 const ALICE: &str = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
 const BOB: &str = "en_00112233445566778899aabbccddeeff";
@@ -41,6 +42,28 @@ impl Scene {
         let url = format!("file://{}", self.path.display());
         Gate::builder().clock(self.clock.clone()).open(&url).unwrap()
     }
+
+    // A gate over a file that other gates read too, each with a ledger of its own or all with `ledger`.
+    fn open_over(&self, file: &Arc<PolicyFile>, ledger: &Arc<MemoryLedger>) -> Gate {
+        let builder = Gate::builder().clock(self.clock.clone()).store(file.clone());
+        builder.ledger(ledger.clone()).open("memory:").unwrap()
+    }
+
+    fn set(&self, now: &str) {
+        self.clock.set(now.parse().unwrap());
+    }
+}
+
+// Whether another dollar is admitted; it is spent then.
+fn spends_a_dollar(gate: &Gate, secret: &str) -> bool {
+    let dollar = "1".parse().unwrap();
+    match gate.authorize(&Request::new(secret).cost(dollar)) {
+        Ok(mut permit) => permit.settle(Usage::new(dollar, 1)).is_ok(),
+        Err(denial) => {
+            assert_eq!(denial.reason(), Reason::DailySpendExceeded, "{}", denial.message());
+            false
+        }
+    }
 }
 
 fn record(id: &str, secret: &str, more: &str) -> String {
@@ -53,10 +76,7 @@ fn keys_come_from_the_file_and_budgets_outlive_a_reload() {
     let scene = Scene::new(&record("alice", ALICE, r#", "daily_spend_limit": 1"#));
     let gate = scene.open();
     let id = "alice".parse().unwrap();
-    gate.authorize(&Request::new(ALICE))
-        .unwrap()
-        .settle(enclava_keys::Usage::new("0.75".parse().unwrap(), 1))
-        .unwrap();
+    gate.authorize(&Request::new(ALICE)).unwrap().settle(Usage::new("0.75".parse().unwrap(), 1)).unwrap();
     scene.write(&format!(
         "{}, {}",
         record("alice", ALICE, r#", "daily_spend_limit": 2"#),
@@ -135,4 +155,49 @@ fn a_reload_tells_what_it_widened_and_may_refuse_to() {
         gate.authorize(&Request::new(ALICE).model("gpt-5")).unwrap_err().reason(),
         Reason::ModelNotAllowed
     );
+}
+
+#[test]
+fn a_zone_that_is_edited_waits_for_the_window_to_end() {
+    let limits = r#", "daily_spend_limit": 1, "monthly_spend_limit": 9"#;
+    let zoned = |zone: &str| record("alice", ALICE, &format!(r#"{limits}, "timezone": "{zone}""#));
+    let scene = Scene::new(&record("alice", ALICE, limits));
+    let (file, ledger) = (Arc::new(PolicyFile::at(&scene.path)), Arc::default());
+    let gate = scene.open_over(&file, &ledger);
+    assert!(spends_a_dollar(&gate, ALICE));
+    for zone in ["Asia/Tokyo", "Asia/Kolkata", "America/New_York", "UTC", "Asia/Tokyo"] {
+        scene.write(&zoned(zone));
+        gate.refresh().unwrap();
+        assert_eq!(gate.key(&"alice".parse().unwrap()).unwrap().timezone(), zone);
+        assert!(!spends_a_dollar(&gate, ALICE), "{zone}");
+        // Who opens the file later finds the same windows.
+        assert!(!spends_a_dollar(&scene.open_over(&file, &ledger), ALICE), "{zone}");
+    }
+    // Another edit does not make the zone count sooner, and a file that says the same is no news.
+    scene.write(&zoned("Asia/Tokyo").replace(r#""name": "alice""#, r#""name": "Alice""#));
+    gate.refresh().unwrap();
+    assert!(!spends_a_dollar(&gate, ALICE));
+    let generation = file.last_reload().unwrap().generation;
+    scene.write(&format!("{} ", zoned("Asia/Tokyo").replace(r#""name": "alice""#, r#""name": "Alice""#)));
+    gate.refresh().unwrap();
+    assert_eq!(file.last_reload().unwrap().generation, generation);
+    // The day ends in UTC once more, and the next one in Tokyo.
+    scene.set("2026-11-23T23:59:59Z");
+    assert!(!spends_a_dollar(&gate, ALICE));
+    scene.set("2026-11-24T00:00:00Z");
+    assert!(spends_a_dollar(&gate, ALICE) && !spends_a_dollar(&gate, ALICE));
+    scene.set("2026-11-24T15:00:00Z");
+    assert!(spends_a_dollar(&gate, ALICE) && !spends_a_dollar(&gate, ALICE));
+    let month = gate.usage(&"alice".parse().unwrap()).unwrap().monthly_spend;
+    assert_eq!(
+        (month.used.to_string(), month.resets_at.to_string()),
+        ("$3.00".into(), "2026-12-01T00:00:00Z".into())
+    );
+}
+
+#[test]
+fn a_zone_that_a_file_begins_with_counts_at_once() {
+    let scene = Scene::new(&record("alice", ALICE, r#", "timezone": "Asia/Tokyo""#));
+    let today = scene.open().usage(&"alice".parse().unwrap()).unwrap().daily_spend;
+    assert_eq!(today.resets_at.to_string(), "2026-11-23T15:00:00Z");
 }

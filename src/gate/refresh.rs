@@ -115,7 +115,7 @@ impl Refresher {
 
     fn ask_for_news(&self, core: &Core, known: &mut Known, now: Timestamp) -> Result<(), StoreError> {
         self.asked.store(now.as_micros(), Ordering::Relaxed);
-        let news = self.store.news(known.generation);
+        let news = self.store.news(known.generation, now);
         if !matches!(news, Err(StoreError::Unavailable(_))) {
             // Records that cannot be read are an answer: the last good ones stay in force.
             self.answered.store(now.as_micros(), Ordering::Relaxed);
