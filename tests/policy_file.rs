@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use enclava_keys::key::Peppers;
@@ -14,6 +15,7 @@ use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request, Usage};
 
 const ALICE: &str = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
 const BOB: &str = "en_00112233445566778899aabbccddeeff";
+const CAROL: &str = "en_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 struct Scene {
     _folder: tempfile::TempDir,
@@ -200,4 +202,47 @@ fn a_zone_that_a_file_begins_with_counts_at_once() {
     let scene = Scene::new(&record("alice", ALICE, r#", "timezone": "Asia/Tokyo""#));
     let today = scene.open().usage(&"alice".parse().unwrap()).unwrap().daily_spend;
     assert_eq!(today.resets_at.to_string(), "2026-11-23T15:00:00Z");
+}
+
+#[test]
+fn secrets_move_between_keys_and_nothing_else_waits_for_it() {
+    let three = |a: &str, b: &str, more: &str| {
+        format!("{}, {}, {}", record("a", a, ""), record("b", b, ""), record("z", "en_zzzzzzzzzzzz", more))
+    };
+    let scene = Scene::new(&three(ALICE, BOB, ""));
+    let gate = scene.open();
+    let owner =
+        |secret| gate.verify(secret).map(|key| key.id().to_string()).map_err(|denial| denial.reason());
+    scene.write(&three(BOB, CAROL, r#", "enabled": false"#));
+    gate.refresh().unwrap();
+    assert_eq!(owner("en_zzzzzzzzzzzz"), Err(Reason::KeyDisabled));
+    assert_eq!([ALICE, BOB, CAROL].map(owner), [Err(Reason::UnknownKey), Ok("a".into()), Ok("b".into())]);
+    // Around in a circle, and to a new key whose name comes first.
+    scene.write(&three(CAROL, BOB, ""));
+    gate.refresh().unwrap();
+    assert_eq!([BOB, CAROL].map(owner), [Ok("b".into()), Ok("a".into())]);
+    scene.write(&format!("{}, {}", record("0", CAROL, ""), record("a", ALICE, "")));
+    gate.refresh().unwrap();
+    assert_eq!([ALICE, BOB, CAROL].map(owner), [Ok("a".into()), Err(Reason::UnknownKey), Ok("0".into())]);
+    assert_eq!(gate.keys(None, 9).len(), 2);
+}
+
+#[test]
+fn a_key_that_stays_is_never_unknown_while_its_secret_moves() {
+    let two = |a: &str, b: &str| format!("{}, {}", record("a", a, ""), record("b", b, ""));
+    let scene = Scene::new(&two(ALICE, BOB));
+    let gate = scene.open();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert!(gate.verify(ALICE).is_ok() && gate.verify(BOB).is_ok());
+            }
+        });
+        for turn in 0..200 {
+            scene.write(&if turn % 2 == 0 { two(BOB, ALICE) } else { two(ALICE, BOB) });
+            gate.refresh().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
