@@ -246,3 +246,21 @@ fn a_key_that_stays_is_never_unknown_while_its_secret_moves() {
         is_over.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn a_key_that_comes_back_is_news_to_every_gate() {
+    let limit = |dollars: u32| record("alice", ALICE, &format!(r#", "daily_spend_limit": {dollars}"#));
+    let scene = Scene::new(&limit(100));
+    let file = Arc::new(PolicyFile::at(&scene.path));
+    let (first, second) = (scene.open_over(&file, &Arc::default()), scene.open_over(&file, &Arc::default()));
+    let id = "alice".parse().unwrap();
+    let before = first.key(&id).unwrap().revision();
+    scene.write("");
+    first.refresh().unwrap();
+    scene.write(&limit(1));
+    for gate in [first, second] {
+        gate.refresh().unwrap();
+        assert_eq!(gate.usage(&id).unwrap().daily_spend.limit.unwrap().to_string(), "$1.00");
+        assert!(gate.key(&id).unwrap().revision() > before);
+    }
+}

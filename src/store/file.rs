@@ -127,7 +127,8 @@ impl PolicyFile {
             let kept = match state.keys.get(&id) {
                 None => {
                     reload.added.push(id.clone());
-                    Arc::new(key)
+                    // Above any revision that a key of this id had: gates that still know that one let it go.
+                    Arc::new(key.with_revision(reload.generation))
                 }
                 Some(known) => {
                     let key = key.following(known, now);
