@@ -264,3 +264,19 @@ fn a_key_that_comes_back_is_news_to_every_gate() {
         assert!(gate.key(&id).unwrap().revision() > before);
     }
 }
+
+#[test]
+fn a_file_is_read_up_to_one_size() {
+    let scene = Scene::new("");
+    let gate = scene.open();
+    let room = " ".repeat(65 << 20);
+    scene.write(&format!("{room}{}", record("alice", ALICE, "")));
+    gate.refresh().unwrap();
+    assert!(gate.verify(ALICE).is_ok());
+    // One that is larger is a file that is not valid.
+    fs::File::options().write(true).open(&scene.path).unwrap().set_len((512 << 20) + 1).unwrap();
+    let Err(Error::InvalidRecord(fault)) = gate.refresh() else { panic!("it was read") };
+    assert!(fault.to_string().contains("larger than 512 MiB"), "{fault}");
+    scene.clock.advance(Duration::from_mins(1));
+    assert!(gate.verify(ALICE).is_ok());
+}

@@ -9,12 +9,9 @@ use std::time::SystemTime;
 
 use super::{Changes, News, Store, StoreError};
 use crate::id::KeyId;
-use crate::key::{InvalidRecord, Key, read_policy};
+use crate::key::{InvalidRecord, Key, LARGEST_POLICY, policy_too_large, read_policy};
 use crate::sync::Mutex;
 use crate::time::Timestamp;
-
-/// The largest policy file that is read, in bytes.
-const LARGEST: u64 = 64 << 20;
 
 /// A policy file: `{"version": 1, "keys": [ … ]}`, each key a record with the hashes of its secrets, never their text.
 ///
@@ -93,13 +90,16 @@ impl PolicyFile {
         if state.seen == Some(stamp) {
             return state.fault.clone().map_or(Ok(()), |fault| Err(fault.into()));
         }
-        if stamp.length > LARGEST {
-            let message = format!("policy file {} is larger than {LARGEST} bytes", self.path.display());
-            return Err(StoreError::Unavailable(message));
-        }
-        let mut text = Vec::new();
-        file.by_ref().take(LARGEST).read_to_end(&mut text).map_err(unavailable)?;
-        let keys = read_policy(&text).and_then(|keys| self.accept(state, keys, now));
+        let largest = u64::try_from(LARGEST_POLICY).unwrap_or(u64::MAX);
+        let keys = if stamp.length > largest {
+            Err(policy_too_large())
+        } else {
+            let mut text = Vec::new();
+            // One that grows meanwhile is not cut short, but found too large.
+            file.by_ref().take(largest.saturating_add(1)).read_to_end(&mut text).map_err(unavailable)?;
+            read_policy(&text)
+        };
+        let keys = keys.and_then(|keys| self.accept(state, keys, now));
         state.seen = Some(stamp);
         state.fault = keys.as_ref().err().cloned();
         let (keys, reload) = keys?;
