@@ -671,6 +671,9 @@ enclava_status enclava_key_revoke(const enclava_gate *gate,
  * Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
  *
  * May block. Callable from any threads at once.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND; ENCLAVA_STATUS_LEDGER if the store cannot be written (nothing was done), or if the ledger
+ * cannot forget the budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
  */
 enclava_status enclava_key_delete(const enclava_gate *gate,
                                   enclava_str id,

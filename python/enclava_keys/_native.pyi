@@ -337,7 +337,11 @@ class Gate:
     def revoke_key(self, key_id: str, /) -> Key:
         """End a key for good. The next call is denied; calls in flight settle. Revoking it again changes nothing."""
     def delete_key(self, key_id: str, /) -> None:
-        """Remove a key and its record. Its secret is unknown from now on; calls in flight settle."""
+        """Remove a key and its record. Its secret is unknown from now on; calls in flight settle.
+
+        Raises `LedgerError` if the store cannot be written (nothing was done), or if the ledger cannot forget the
+        budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
+        """
     async def authorize_async(
         self,
         secret: str | bytes | None,

@@ -138,7 +138,8 @@ impl Gate {
     /// Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
+    /// [`Error::NotFound`]; [`Error::Ledger`] if the store cannot be written (nothing was done), or if the ledger cannot forget
+    /// the budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
     pub fn delete_key(&self, id: &KeyId) -> Result<(), Error> {
         let key = self.key(id)?;
         self.core.refresher.store.remove(id)?;
