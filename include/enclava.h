@@ -671,6 +671,9 @@ enclava_status enclava_key_revoke(const enclava_gate *gate,
  * Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
  *
  * May block. Callable from any threads at once.
+ *
+ * @return ENCLAVA_STATUS_NOT_FOUND; ENCLAVA_STATUS_LEDGER if the store cannot be written (nothing was done), or if the ledger
+ * cannot forget the budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
  */
 enclava_status enclava_key_delete(const enclava_gate *gate,
                                   enclava_str id,
@@ -907,8 +910,9 @@ enclava_status enclava_gate_allowed_models(const enclava_gate *gate,
                                            enclava_denial **denial);
 
 /**
- * What enclava_gate_authorize() would answer now, with every rule on the way. Consumes nothing, counts nothing, never
- * waits. Free the decision with enclava_decision_free(); after a failure it is NULL, which denies.
+ * What enclava_gate_authorize() would answer now, with every rule on the way. Consumes nothing, counts nothing, and ignores
+ * `wait_milliseconds`. It looks at neither the number of calls in flight nor the request id, and answers `ledger_unavailable`
+ * even where the gate would admit. Free the decision with enclava_decision_free(); after a failure it is NULL, which denies.
  *
  * May block for a ledger that does I/O. Callable from any threads at once.
  */

@@ -11,7 +11,7 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 /// An instant on the wall clock, to the microsecond.
 ///
 /// Text is RFC 3339 with an offset (`2026-11-23T23:59:00Z`); a timestamp without one is refused, because
-/// guessing a zone moves money between days. Years 1970 to 9999.
+/// guessing a zone moves money between days. From [`Timestamp::EPOCH`] to [`Timestamp::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
@@ -25,8 +25,8 @@ pub enum TimestampError {
     /// Finer than a microsecond.
     #[error("must not be finer than a microsecond")]
     TooFine,
-    /// Before 1970 or after 9999.
-    #[error("must lie between the years 1970 and 9999")]
+    /// Before [`Timestamp::EPOCH`] or after [`Timestamp::MAX`].
+    #[error("must lie between 1970-01-01T00:00:00Z and 9999-12-30T22:00:00Z")]
     OutOfRange,
 }
 
@@ -84,13 +84,20 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError::Syntax)?;
+        let instant: jiff::Timestamp = text.parse().map_err(|_| misread(text))?;
         if instant.subsec_nanosecond().rem_euclid(1_000) != 0 {
             return Err(TimestampError::TooFine);
         }
         let micros = instant.as_microsecond();
         if (0..=Self::MAX.0).contains(&micros) { Ok(Self(micros)) } else { Err(TimestampError::OutOfRange) }
     }
+}
+
+// The last hours of the year 9999 are well written, and still too late to be read.
+fn misread(text: &str) -> TimestampError {
+    let pieces = jiff::fmt::temporal::Pieces::parse(text);
+    let is_whole = pieces.is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some());
+    if is_whole { TimestampError::OutOfRange } else { TimestampError::Syntax }
 }
 
 impl From<SystemTime> for Timestamp {
@@ -148,7 +155,21 @@ mod tests {
         assert_eq!("2026-11-23T23:59:00".parse::<Timestamp>(), Err(TimestampError::Syntax));
         assert_eq!("2026-11-23".parse::<Timestamp>(), Err(TimestampError::Syntax));
         assert_eq!("2026-11-23T23:59:00.0000001Z".parse::<Timestamp>(), Err(TimestampError::TooFine));
-        assert_eq!("1969-12-31T23:59:59Z".parse::<Timestamp>(), Err(TimestampError::OutOfRange));
+        for text in [
+            "1969-12-31T23:59:59Z",
+            "1960-01-01T00:00:00+02:00",
+            "0000-01-01T00:00:00+23:59",
+            "9999-12-30T22:00:00.000001Z",
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-23:59",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::OutOfRange), "{text}");
+        }
+        for text in ["9999-12-31T23:59:59", "9999-12-32T00:00:00Z", "9999-12-31", "10000-01-01T00:00:00Z"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Syntax), "{text}");
+        }
+        let range = format!("must lie between {} and {}", Timestamp::EPOCH, Timestamp::MAX);
+        assert_eq!(TimestampError::OutOfRange.to_string(), range);
     }
 
     #[test]

@@ -174,12 +174,12 @@ struct Remote {
 }
 
 impl Store for Remote {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, now: Timestamp) -> Result<News, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("cut off".into()));
         }
-        self.store.news(since)
+        self.store.news(since, now)
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {

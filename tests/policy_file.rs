@@ -5,14 +5,17 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use enclava_keys::key::Peppers;
+use enclava_keys::ledger::MemoryLedger;
 use enclava_keys::store::PolicyFile;
-use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request};
+use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request, Usage};
 
 const ALICE: &str = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
 const BOB: &str = "en_00112233445566778899aabbccddeeff";
+const CAROL: &str = "en_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 struct Scene {
     _folder: tempfile::TempDir,
@@ -41,6 +44,28 @@ impl Scene {
         let url = format!("file://{}", self.path.display());
         Gate::builder().clock(self.clock.clone()).open(&url).unwrap()
     }
+
+    // A gate over a file that other gates read too, each with a ledger of its own or all with `ledger`.
+    fn open_over(&self, file: &Arc<PolicyFile>, ledger: &Arc<MemoryLedger>) -> Gate {
+        let builder = Gate::builder().clock(self.clock.clone()).store(file.clone());
+        builder.ledger(ledger.clone()).open("memory:").unwrap()
+    }
+
+    fn set(&self, now: &str) {
+        self.clock.set(now.parse().unwrap());
+    }
+}
+
+// Whether another dollar is admitted; it is spent then.
+fn spends_a_dollar(gate: &Gate, secret: &str) -> bool {
+    let dollar = "1".parse().unwrap();
+    match gate.authorize(&Request::new(secret).cost(dollar)) {
+        Ok(mut permit) => permit.settle(Usage::new(dollar, 1)).is_ok(),
+        Err(denial) => {
+            assert_eq!(denial.reason(), Reason::DailySpendExceeded, "{}", denial.message());
+            false
+        }
+    }
 }
 
 fn record(id: &str, secret: &str, more: &str) -> String {
@@ -53,10 +78,7 @@ fn keys_come_from_the_file_and_budgets_outlive_a_reload() {
     let scene = Scene::new(&record("alice", ALICE, r#", "daily_spend_limit": 1"#));
     let gate = scene.open();
     let id = "alice".parse().unwrap();
-    gate.authorize(&Request::new(ALICE))
-        .unwrap()
-        .settle(enclava_keys::Usage::new("0.75".parse().unwrap(), 1))
-        .unwrap();
+    gate.authorize(&Request::new(ALICE)).unwrap().settle(Usage::new("0.75".parse().unwrap(), 1)).unwrap();
     scene.write(&format!(
         "{}, {}",
         record("alice", ALICE, r#", "daily_spend_limit": 2"#),
@@ -135,4 +157,126 @@ fn a_reload_tells_what_it_widened_and_may_refuse_to() {
         gate.authorize(&Request::new(ALICE).model("gpt-5")).unwrap_err().reason(),
         Reason::ModelNotAllowed
     );
+}
+
+#[test]
+fn a_zone_that_is_edited_waits_for_the_window_to_end() {
+    let limits = r#", "daily_spend_limit": 1, "monthly_spend_limit": 9"#;
+    let zoned = |zone: &str| record("alice", ALICE, &format!(r#"{limits}, "timezone": "{zone}""#));
+    let scene = Scene::new(&record("alice", ALICE, limits));
+    let (file, ledger) = (Arc::new(PolicyFile::at(&scene.path)), Arc::default());
+    let gate = scene.open_over(&file, &ledger);
+    assert!(spends_a_dollar(&gate, ALICE));
+    for zone in ["Asia/Tokyo", "Asia/Kolkata", "America/New_York", "UTC", "Asia/Tokyo"] {
+        scene.write(&zoned(zone));
+        gate.refresh().unwrap();
+        assert_eq!(gate.key(&"alice".parse().unwrap()).unwrap().timezone(), zone);
+        assert!(!spends_a_dollar(&gate, ALICE), "{zone}");
+        // Who opens the file later finds the same windows.
+        assert!(!spends_a_dollar(&scene.open_over(&file, &ledger), ALICE), "{zone}");
+    }
+    // Another edit does not make the zone count sooner, and a file that says the same is no news.
+    scene.write(&zoned("Asia/Tokyo").replace(r#""name": "alice""#, r#""name": "Alice""#));
+    gate.refresh().unwrap();
+    assert!(!spends_a_dollar(&gate, ALICE));
+    let generation = file.last_reload().unwrap().generation;
+    scene.write(&format!("{} ", zoned("Asia/Tokyo").replace(r#""name": "alice""#, r#""name": "Alice""#)));
+    gate.refresh().unwrap();
+    assert_eq!(file.last_reload().unwrap().generation, generation);
+    // The day ends in UTC once more, and the next one in Tokyo.
+    scene.set("2026-11-23T23:59:59Z");
+    assert!(!spends_a_dollar(&gate, ALICE));
+    scene.set("2026-11-24T00:00:00Z");
+    assert!(spends_a_dollar(&gate, ALICE) && !spends_a_dollar(&gate, ALICE));
+    scene.set("2026-11-24T15:00:00Z");
+    assert!(spends_a_dollar(&gate, ALICE) && !spends_a_dollar(&gate, ALICE));
+    let month = gate.usage(&"alice".parse().unwrap()).unwrap().monthly_spend;
+    assert_eq!(
+        (month.used.to_string(), month.resets_at.to_string()),
+        ("$3.00".into(), "2026-12-01T00:00:00Z".into())
+    );
+}
+
+#[test]
+fn a_zone_that_a_file_begins_with_counts_at_once() {
+    let scene = Scene::new(&record("alice", ALICE, r#", "timezone": "Asia/Tokyo""#));
+    let today = scene.open().usage(&"alice".parse().unwrap()).unwrap().daily_spend;
+    assert_eq!(today.resets_at.to_string(), "2026-11-23T15:00:00Z");
+}
+
+#[test]
+fn secrets_move_between_keys_and_nothing_else_waits_for_it() {
+    let three = |a: &str, b: &str, more: &str| {
+        format!("{}, {}, {}", record("a", a, ""), record("b", b, ""), record("z", "en_zzzzzzzzzzzz", more))
+    };
+    let scene = Scene::new(&three(ALICE, BOB, ""));
+    let gate = scene.open();
+    let owner =
+        |secret| gate.verify(secret).map(|key| key.id().to_string()).map_err(|denial| denial.reason());
+    scene.write(&three(BOB, CAROL, r#", "enabled": false"#));
+    gate.refresh().unwrap();
+    assert_eq!(owner("en_zzzzzzzzzzzz"), Err(Reason::KeyDisabled));
+    assert_eq!([ALICE, BOB, CAROL].map(owner), [Err(Reason::UnknownKey), Ok("a".into()), Ok("b".into())]);
+    // Around in a circle, and to a new key whose name comes first.
+    scene.write(&three(CAROL, BOB, ""));
+    gate.refresh().unwrap();
+    assert_eq!([BOB, CAROL].map(owner), [Ok("b".into()), Ok("a".into())]);
+    scene.write(&format!("{}, {}", record("0", CAROL, ""), record("a", ALICE, "")));
+    gate.refresh().unwrap();
+    assert_eq!([ALICE, BOB, CAROL].map(owner), [Ok("a".into()), Err(Reason::UnknownKey), Ok("0".into())]);
+    assert_eq!(gate.keys(None, 9).len(), 2);
+}
+
+#[test]
+fn a_key_that_stays_is_never_unknown_while_its_secret_moves() {
+    let two = |a: &str, b: &str| format!("{}, {}", record("a", a, ""), record("b", b, ""));
+    let scene = Scene::new(&two(ALICE, BOB));
+    let gate = scene.open();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert!(gate.verify(ALICE).is_ok() && gate.verify(BOB).is_ok());
+            }
+        });
+        for turn in 0..200 {
+            scene.write(&if turn % 2 == 0 { two(BOB, ALICE) } else { two(ALICE, BOB) });
+            gate.refresh().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_key_that_comes_back_is_news_to_every_gate() {
+    let limit = |dollars: u32| record("alice", ALICE, &format!(r#", "daily_spend_limit": {dollars}"#));
+    let scene = Scene::new(&limit(100));
+    let file = Arc::new(PolicyFile::at(&scene.path));
+    let (first, second) = (scene.open_over(&file, &Arc::default()), scene.open_over(&file, &Arc::default()));
+    let id = "alice".parse().unwrap();
+    let before = first.key(&id).unwrap().revision();
+    scene.write("");
+    first.refresh().unwrap();
+    scene.write(&limit(1));
+    for gate in [first, second] {
+        gate.refresh().unwrap();
+        assert_eq!(gate.usage(&id).unwrap().daily_spend.limit.unwrap().to_string(), "$1.00");
+        assert!(gate.key(&id).unwrap().revision() > before);
+    }
+}
+
+#[test]
+fn a_file_is_read_up_to_one_size() {
+    let scene = Scene::new("");
+    let gate = scene.open();
+    let room = " ".repeat(65 << 20);
+    scene.write(&format!("{room}{}", record("alice", ALICE, "")));
+    gate.refresh().unwrap();
+    assert!(gate.verify(ALICE).is_ok());
+    // One that is larger is a file that is not valid.
+    fs::File::options().write(true).open(&scene.path).unwrap().set_len((512 << 20) + 1).unwrap();
+    let Err(Error::InvalidRecord(fault)) = gate.refresh() else { panic!("it was read") };
+    assert!(fault.to_string().contains("larger than 512 MiB"), "{fault}");
+    scene.clock.advance(Duration::from_mins(1));
+    assert!(gate.verify(ALICE).is_ok());
 }

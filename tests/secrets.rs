@@ -13,7 +13,9 @@ use enclava_keys::gate::{Builder, NewKey};
 use enclava_keys::key::{HintStyle, NewSecret, Peppers, Prefix, SecretFormat, SecretHash, Value};
 use enclava_keys::store::{MemoryStore, PolicyFile, Store};
 use enclava_keys::wire::{BearerOptions, Dialect, PriceBook, bearer};
-use enclava_keys::{Denial, Error, Gate, Key, KeyEdit, KeySpec, ManualClock, Permit, Request, Secret, Usage};
+use enclava_keys::{
+    Denial, Error, Gate, Key, KeyEdit, KeySpec, ManualClock, Permit, Request, Secret, Timestamp, Usage,
+};
 
 const IMPORTED: &str = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
 const UNKNOWN: &str = "en_c0ffee5eed1bad4decade5feedfacade";
@@ -402,7 +404,7 @@ fn stores_and_policy_files() {
         std::fs::write(&path, &text).expect("a file");
         let file = PolicyFile::at(&path);
         seen.debug(&file);
-        seen.both(&file.news(None).expect_err(&text));
+        seen.both(&file.news(None, Timestamp::EPOCH).expect_err(&text));
         seen.error(&Gate::open(&url).expect_err(&text));
         seen.error(&reloading.refresh().expect_err(&text));
     }
@@ -420,7 +422,7 @@ fn stores_and_policy_files() {
     seen.key(&gate.import_key(&import).expect("a good spec"));
     seen.error(&gate.import_key(&import).expect_err("a secret that is taken"));
     seen.debug(&store);
-    seen.debug(&store.news(None).expect("records"));
+    seen.debug(&store.news(None, Timestamp::EPOCH).expect("records"));
     seen.search();
 }
 

@@ -368,6 +368,47 @@ fn a_file_of_the_second_schema_is_brought_up_to_date() {
 }
 
 #[test]
+fn a_count_that_no_number_holds_does_not_refuse_the_next() {
+    let place = Place::new();
+    let gate = Gate::open(&place.url()).unwrap();
+    let made = gate.create_key(&KeySpec::new("k")).unwrap();
+    let charge = |cost: &str, tokens| {
+        let mut permit = gate.authorize(&ask(&made, "0").model("gpt-4")).unwrap();
+        permit.settle(Usage::new(cost.parse().unwrap(), tokens)).unwrap();
+    };
+    charge("0.5", u64::MAX);
+    charge("0.25", 7);
+    charge("0", u64::MAX);
+    let tally = &gate.history(made.key.id(), 1).unwrap()[0];
+    assert_eq!((tally.calls, tally.usage.cost.to_string()), (3, "0.75".into()));
+    assert_eq!(tally.usage.tokens, i64::MAX.unsigned_abs());
+
+    // What a drop charged is taken back by a settlement, however much it was.
+    let other = gate.create_key(&KeySpec::new("other")).unwrap();
+    let mut permit = gate.authorize(&ask(&other, "0")).unwrap();
+    permit.dispatched();
+    permit.progress(Usage::new("0".parse().unwrap(), u64::MAX));
+    let id = permit.id();
+    drop(permit);
+    gate.settle(&id, dollars("1")).unwrap();
+    let tally = &gate.history(other.key.id(), 1).unwrap()[0];
+    assert_eq!((tally.calls, tally.usage.tokens), (1, 0));
+}
+
+#[test]
+fn what_a_full_history_holds_stays_where_it_is() {
+    let place = Place::new();
+    let gate = Gate::open(&place.url()).unwrap();
+    let made = gate.create_key(&KeySpec::new("k")).unwrap();
+    gate.record(made.key.id(), dollars("0.5"), None).unwrap();
+    let connection = Connection::open(place.file("enclava.db")).unwrap();
+    connection.execute("UPDATE history SET calls = ?1, usd = ?1", [i64::MAX]).unwrap();
+    gate.record(made.key.id(), dollars("1.5"), None).unwrap();
+    let tally = &gate.history(made.key.id(), 1).unwrap()[0];
+    assert_eq!(tally.calls, i64::MAX.unsigned_abs());
+}
+
+#[test]
 fn history_is_told_by_day_and_model() {
     let place = Place::new();
     let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));

@@ -187,8 +187,9 @@ class Gate:
         endpoint: str | None = None,
         ip: Ip | None = None,
     ) -> Decision:
-        """Tell what `authorize` would answer now, with every rule on the way. Consumes nothing, counts nothing,
-        never waits and never raises `Denied`.
+        """Tell what `authorize` would answer now, with every rule on the way. Consumes nothing, counts nothing and
+        never raises `Denied`. It looks at neither the number of calls in flight nor the request id, and answers
+        `ledger_unavailable` even where the gate would admit.
         """
     def verify(self, secret: str | bytes | None) -> Key:
         """Tell whose secret it is: its shape, its digest and the state of its key are checked, its policy and
@@ -337,7 +338,11 @@ class Gate:
     def revoke_key(self, key_id: str, /) -> Key:
         """End a key for good. The next call is denied; calls in flight settle. Revoking it again changes nothing."""
     def delete_key(self, key_id: str, /) -> None:
-        """Remove a key and its record. Its secret is unknown from now on; calls in flight settle."""
+        """Remove a key and its record. Its secret is unknown from now on; calls in flight settle.
+
+        Raises `LedgerError` if the store cannot be written (nothing was done), or if the ledger cannot forget the
+        budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
+        """
     async def authorize_async(
         self,
         secret: str | bytes | None,

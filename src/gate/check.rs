@@ -93,7 +93,10 @@ impl fmt::Display for Decision {
 
 impl Gate {
     /// What [`Gate::authorize`] would answer to `request` now, with every rule that it would pass and the one that would
-    /// refuse it. Consumes nothing, counts nothing, never waits.
+    /// refuse it. Consumes nothing, counts nothing, and ignores [`Request::wait`].
+    ///
+    /// It looks at neither the number of calls in flight nor the request id, and answers `ledger_unavailable` even where the
+    /// gate would admit.
     pub fn check(&self, request: &Request<'_>) -> Decision {
         let now = self.core.clock.now();
         let mut checks = Vec::new();

@@ -9,9 +9,6 @@ use crate::id::KeyId;
 use crate::key::{ChangeError, CreateError, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret};
 use crate::time::Timestamp;
 
-/// How long the secrets of a rotated key may work side by side.
-const LONGEST_OVERLAP: Duration = Duration::from_hours(90 * 24);
-
 /// A key that was just made or rotated, and its secret, which is shown this once.
 #[derive(Debug)]
 pub struct NewKey {
@@ -93,15 +90,19 @@ impl Gate {
     /// [`Error::Conflict`] if the key is revoked or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
     /// than 90 days.
     pub fn rotate_key(&self, id: &KeyId, overlap: Duration) -> Result<NewKey, Error> {
-        if overlap > LONGEST_OVERLAP {
-            return Err(Error::invalid("overlap", "must be at most 7776000 seconds (90 days)"));
-        }
         let mut made = None;
         let change = self.change(id, None, |key, now| {
             let secret = Secret::generate(key.prefix(), key.secret_format()).map_err(CreateError::Random)?;
             let new = NewSecret::of(&secret, &self.core.peppers, key.hint_style());
             made = Some(secret);
-            Ok(key.rotated(new, overlap.as_secs(), now)?)
+            key.rotated(new, overlap, now).map_err(|error| match error {
+                // The overlap is all that a rotation is asked for, and is no field of a record.
+                ChangeError::Invalid(InvalidRecord { errors }) => Error::invalid(
+                    "overlap",
+                    errors.into_iter().map(|fault| fault.message).collect::<String>(),
+                ),
+                conflict @ ChangeError::Conflict(_) => conflict.into(),
+            })
         })?;
         let key = self.changed(EventKind::KeyRotated, change, "");
         made.map(|secret| NewKey { key, secret }).ok_or_else(|| Error::no_key(id))
@@ -137,7 +138,8 @@ impl Gate {
     /// Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or [`Error::Ledger`] if the store cannot be written.
+    /// [`Error::NotFound`]; [`Error::Ledger`] if the store cannot be written (nothing was done), or if the ledger cannot forget
+    /// the budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
     pub fn delete_key(&self, id: &KeyId) -> Result<(), Error> {
         let key = self.key(id)?;
         self.core.refresher.store.remove(id)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::events::EventKind;
+use crate::id::KeyId;
 use crate::store::{Changes, Store, StoreError};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -115,7 +116,7 @@ impl Refresher {
 
     fn ask_for_news(&self, core: &Core, known: &mut Known, now: Timestamp) -> Result<(), StoreError> {
         self.asked.store(now.as_micros(), Ordering::Relaxed);
-        let news = self.store.news(known.generation);
+        let news = self.store.news(known.generation, now);
         if !matches!(news, Err(StoreError::Unavailable(_))) {
             // Records that cannot be read are an answer: the last good ones stay in force.
             self.answered.store(now.as_micros(), Ordering::Relaxed);
@@ -140,22 +141,25 @@ struct Changed {
 }
 
 fn apply(core: &Core, changes: Changes) -> Result<Changed, StoreError> {
-    let mut changed = Changed::default();
-    let put = match changes {
-        Changes::None => return Ok(changed),
-        Changes::Some(put, gone) => {
-            changed.removed = gone.iter().filter(|id| core.directory.remove(id).is_some()).count();
-            put
-        }
+    let (put, gone) = match changes {
+        Changes::None => return Ok(Changed::default()),
+        Changes::Some(put, gone) => (put, gone),
         Changes::All(put) => {
-            changed.removed = core.directory.retain(&put).len();
-            put
+            let gone = core.directory.others(&put);
+            (put, gone)
         }
     };
+    let taken =
+        |one: &KeyId, other| StoreError::Conflict(format!("keys {one} and {other} have a secret in common"));
+    if core.directory.len() > 0 {
+        let taken_in = core.directory.take_in(&put, &gone);
+        let (put, removed) = taken_in.map_err(|[one, other]| taken(&one, other))?;
+        return Ok(Changed { put, removed });
+    }
+    // Nobody is known yet, so nothing moves; and there may be a million.
+    let mut changed = Changed::default();
     for key in &put {
-        let taken =
-            |other| StoreError::Conflict(format!("keys {} and {other} have a secret in common", key.id()));
-        let is_new = core.directory.put(key).map_err(taken)?;
+        let is_new = core.directory.put(key).map_err(|other| taken(key.id(), other))?;
         changed.put = changed.put.saturating_add(usize::from(is_new));
     }
     Ok(changed)

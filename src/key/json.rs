@@ -20,11 +20,15 @@ pub(super) fn parse_object(json: &[u8]) -> Result<Members<'_>, InvalidRecord> {
     parse_object_within(json, LONGEST)
 }
 
+pub(super) fn larger_than(longest: usize) -> InvalidRecord {
+    InvalidRecord::new("", format!("is larger than {} MiB", longest >> 20))
+}
+
 /// Reads one JSON object of at most so many bytes.
 pub(super) fn parse_object_within(json: &[u8], longest: usize) -> Result<Members<'_>, InvalidRecord> {
     let refused = |message: &str| Err(InvalidRecord::new("", message));
     if json.len() > longest {
-        return refused(&format!("is larger than {} MiB", longest >> 20));
+        return Err(larger_than(longest));
     }
     let Ok(text) = str::from_utf8(json) else { return refused("is not UTF-8") };
     let mut faults = Faults::default();

@@ -40,6 +40,7 @@ pub use hint::{Hint, HintStyle};
 pub use history::StoredSecret;
 pub use pepper::{PepperError, Peppers};
 pub use policy_file::read_policy;
+pub(crate) use policy_file::{LARGEST_POLICY, policy_too_large};
 pub use prefix::{Prefix, PrefixError};
 pub use record::Key;
 pub use rotation::NewSecret;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::digest::Digest;
 use super::faults::{Faults, InvalidRecord, Path, nearest, shortened};
-use super::json::parse_object_within;
+use super::json::{larger_than, parse_object_within};
 use super::record::Key;
 use super::value::Value;
 use crate::KeyId;
@@ -12,8 +12,13 @@ use crate::KeyId;
 /// The only version of the format.
 const VERSION: &str = "1";
 const MOST_KEYS: usize = 1_000_000;
-/// Of a file, in bytes.
-const LONGEST: usize = 512 << 20;
+/// The largest file that is read, in bytes: a million keys fit.
+pub(crate) const LARGEST_POLICY: usize = 512 << 20;
+
+/// What to say of a file that is larger.
+pub(crate) fn policy_too_large() -> InvalidRecord {
+    larger_than(LARGEST_POLICY)
+}
 
 /// Reads a policy file: `{"version": 1, "keys": [ … ]}`, each key a record as [`Key::from_record_json`] reads it. Members
 /// whose names begin with `x-` are the writer's own.
@@ -21,7 +26,7 @@ const LONGEST: usize = 512 << 20;
 /// # Errors
 /// Every fault at once, each with its JSON pointer: of the file, of any record, and ids or secrets that two records share.
 pub fn read_policy(json: &[u8]) -> Result<Vec<Key>, InvalidRecord> {
-    let members = parse_object_within(json, LONGEST)?;
+    let members = parse_object_within(json, LARGEST_POLICY)?;
     let mut faults = Faults::default();
     let (mut version, mut keys) = (false, None);
     for (name, value) in &members {

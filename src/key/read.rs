@@ -6,11 +6,11 @@ use std::str::FromStr;
 use super::faults::{Faults, Path};
 use super::value::{DEEPEST, Value};
 use super::zone::parse_zone;
-use crate::Timestamp;
 use crate::budget::{Earlier, Money, Threshold, ThresholdError, Zone};
 use crate::policy::{
     AddressRules, EndpointRules, ModelPattern, ModelPatternError, ModelRules, Purpose, is_hidden,
 };
+use crate::{Timestamp, TimestampError};
 
 /// A billion dollars: past it, somebody counted in cents or in tokens.
 const MOST_MONEY_USD: i64 = 1_000_000_000;
@@ -148,11 +148,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn time(&mut self) -> Option<Timestamp> {
-        let time = self.parsed::<Timestamp>()?;
-        if (YEAR_2000..YEAR_2101).contains(&time) {
-            Some(time)
-        } else {
-            self.fault("must lie between the years 2000 and 2100")
+        match self.text()?.parse() {
+            Ok(time) if (YEAR_2000..YEAR_2101).contains(&time) => Some(time),
+            Ok(_) | Err(TimestampError::OutOfRange) => self.fault("must lie between the years 2000 and 2100"),
+            Err(error) => self.fault(error),
         }
     }
 

@@ -244,6 +244,18 @@ impl Key {
         Self { revision: u32::try_from(revision).unwrap_or(u32::MAX), ..self.clone() }
     }
 
+    /// The same record as the next reading of `known`, which it takes the place of: of its revision, and with its time
+    /// zone from the end of the windows that are current at `now`.
+    pub(crate) fn following(&self, known: &Self, now: Timestamp) -> Self {
+        let mut key = self.with_revision(known.revision());
+        let calendar = known.calendar().changed(self.calendar().zone(), now);
+        if calendar != *self.calendar() {
+            let rare = Rare { calendar, ..key.rare.map(|rare| *rare).unwrap_or_default() };
+            key.rare = if rare == Rare::default() { None } else { Some(Box::new(rare)) };
+        }
+        key
+    }
+
     pub(super) fn pack(mut parts: Parts, history: History) -> Self {
         let policy = parts.policy();
         let newest = history.newest;

@@ -289,7 +289,7 @@ mod tests {
                 now = now.saturating_add(std::time::Duration::from_micros(1_234_567));
                 let secret = Secret::generate(key.prefix(), SecretFormat::Hex).unwrap();
                 let secret = NewSecret::of(&secret, &peppers, HintStyle::Ends);
-                key = key.rotated(secret, overlap, now).unwrap_or(key);
+                key = key.rotated(secret, std::time::Duration::from_secs(overlap), now).unwrap_or(key);
             }
             if revoked {
                 key = key.revoke(now);

@@ -9,16 +9,17 @@ use std::time::SystemTime;
 
 use super::{Changes, News, Store, StoreError};
 use crate::id::KeyId;
-use crate::key::{InvalidRecord, Key, read_policy};
+use crate::key::{InvalidRecord, Key, LARGEST_POLICY, policy_too_large, read_policy};
 use crate::sync::Mutex;
-
-/// The largest policy file that is read, in bytes.
-const LARGEST: u64 = 64 << 20;
+use crate::time::Timestamp;
 
 /// A policy file: `{"version": 1, "keys": [ … ]}`, each key a record with the hashes of its secrets, never their text.
 ///
 /// The gate reads it again when it changes. A file that is not valid, in whole or in part, changes nothing: every fault
 /// is told with its JSON pointer, and the last good records stay in force. Replace the file by renaming another over it.
+///
+/// A time zone that is edited counts from the end of the windows that are current when the edit is read. One that was edited
+/// while nobody read the file counts at once, and so does that of a key that left the file and came back.
 #[derive(Debug)]
 pub struct PolicyFile {
     path: PathBuf,
@@ -80,7 +81,7 @@ impl PolicyFile {
     }
 
     // Reads the file if it looks different from the last time.
-    fn read(&self, state: &mut State) -> Result<(), StoreError> {
+    fn read(&self, state: &mut State, now: Timestamp) -> Result<(), StoreError> {
         let unavailable = |error: std::io::Error| {
             StoreError::Unavailable(format!("policy file {}: {error}", self.path.display()))
         };
@@ -89,13 +90,16 @@ impl PolicyFile {
         if state.seen == Some(stamp) {
             return state.fault.clone().map_or(Ok(()), |fault| Err(fault.into()));
         }
-        if stamp.length > LARGEST {
-            let message = format!("policy file {} is larger than {LARGEST} bytes", self.path.display());
-            return Err(StoreError::Unavailable(message));
-        }
-        let mut text = Vec::new();
-        file.by_ref().take(LARGEST).read_to_end(&mut text).map_err(unavailable)?;
-        let keys = read_policy(&text).and_then(|keys| self.accept(state, keys));
+        let largest = u64::try_from(LARGEST_POLICY).unwrap_or(u64::MAX);
+        let keys = if stamp.length > largest {
+            Err(policy_too_large())
+        } else {
+            let mut text = Vec::new();
+            // One that grows meanwhile is not cut short, but found too large.
+            file.by_ref().take(largest.saturating_add(1)).read_to_end(&mut text).map_err(unavailable)?;
+            read_policy(&text)
+        };
+        let keys = keys.and_then(|keys| self.accept(state, keys, now));
         state.seen = Some(stamp);
         state.fault = keys.as_ref().err().cloned();
         let (keys, reload) = keys?;
@@ -107,8 +111,9 @@ impl PolicyFile {
         Ok(())
     }
 
-    // Compares a good version with the one in force; the records that did not change keep their revision.
-    fn accept(&self, state: &State, keys: Vec<Key>) -> Result<Version, InvalidRecord> {
+    // Compares a good version with the one in force; the records that did not change keep their revision. The file does
+    // not say since when a key is in its time zone: what is in force knows which windows are being counted.
+    fn accept(&self, state: &State, keys: Vec<Key>, now: Timestamp) -> Result<Version, InvalidRecord> {
         let mut reload = Reload {
             generation: state.generation.saturating_add(1),
             added: Vec::new(),
@@ -122,16 +127,21 @@ impl PolicyFile {
             let kept = match state.keys.get(&id) {
                 None => {
                     reload.added.push(id.clone());
-                    Arc::new(key)
+                    // Above any revision that a key of this id had: gates that still know that one let it go.
+                    Arc::new(key.with_revision(reload.generation))
                 }
-                Some(known) if key.with_revision(known.revision()) == **known => Arc::clone(known),
                 Some(known) => {
-                    let widened = known.widened_by(&key);
-                    if !widened.is_empty() {
-                        reload.widened.push((id.clone(), widened));
+                    let key = key.following(known, now);
+                    if key == **known {
+                        Arc::clone(known)
+                    } else {
+                        let widened = known.widened_by(&key);
+                        if !widened.is_empty() {
+                            reload.widened.push((id.clone(), widened));
+                        }
+                        reload.changed.push(id.clone());
+                        Arc::new(key.with_revision(known.revision().saturating_add(1)))
                     }
-                    reload.changed.push(id.clone());
-                    Arc::new(key.with_revision(known.revision().saturating_add(1)))
                 }
             };
             next.insert(id, kept);
@@ -148,9 +158,9 @@ impl PolicyFile {
 }
 
 impl Store for PolicyFile {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, now: Timestamp) -> Result<News, StoreError> {
         let mut state = self.state.lock();
-        self.read(&mut state)?;
+        self.read(&mut state, now)?;
         let changes = if since == Some(state.generation) {
             Changes::None
         } else {

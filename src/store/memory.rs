@@ -7,6 +7,7 @@ use super::{Changes, News, Store, StoreError};
 use crate::id::KeyId;
 use crate::key::Key;
 use crate::sync::Mutex;
+use crate::time::Timestamp;
 
 /// Changes that are remembered one by one; a gate further behind is given everything.
 const REMEMBERED: usize = 1_024;
@@ -36,7 +37,7 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
         let records = self.0.records.lock();
         Ok(News { generation: records.generation, changes: records.since(since) })
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::id::KeyId;
 use crate::key::{InvalidRecord, Key};
+use crate::time::Timestamp;
 
 pub use file::{PolicyFile, Reload};
 pub use memory::MemoryStore;
@@ -17,11 +18,12 @@ pub use memory::MemoryStore;
 /// The gate holds every record in memory and asks the store only for news, so a store may be slow. It judges nothing:
 /// records come to it valid and leave it as they were. Calls may come from any threads at once.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// What changed since `since`, the generation of an earlier answer; everything for `None`.
+    /// What changed since `since`, the generation of an earlier answer; everything for `None`. `now` is what the gate's
+    /// clock says: a store that finds its records changed by other hands carries a new time zone over from then.
     ///
     /// # Errors
     /// When the store cannot tell.
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError>;
+    fn news(&self, since: Option<u64>, now: Timestamp) -> Result<News, StoreError>;
 
     /// Keeps `key`. `replaces` is the revision of the record that it replaces, `None` for a new key.
     ///

@@ -143,9 +143,9 @@ struct SwitchedStore {
 }
 
 impl Store for SwitchedStore {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, now: Timestamp) -> Result<News, StoreError> {
         self.silent.check_store()?;
-        self.store.news(since)
+        self.store.news(since, now)
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {

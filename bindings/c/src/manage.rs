@@ -193,6 +193,9 @@ pub extern "C" fn enclava_key_revoke(
 /// Removes a key and its record. Its secret is unknown from now on; calls in flight settle.
 ///
 /// May block. Callable from any threads at once.
+///
+/// @return ENCLAVA_STATUS_NOT_FOUND; ENCLAVA_STATUS_LEDGER if the store cannot be written (nothing was done), or if the ledger
+/// cannot forget the budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_key_delete(
     gate: Option<&enclava_gate>,

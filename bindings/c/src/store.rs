@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use enclava_keys::store::{Changes, News, Store, StoreError};
-use enclava_keys::{Key, KeyId};
+use enclava_keys::{Key, KeyId, Timestamp};
 
 use crate::alert::Userdata;
 use crate::fault::Fault;
@@ -128,7 +128,7 @@ impl ForeignStore {
 }
 
 impl Store for ForeignStore {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
         let news = self.table.news.ok_or_else(missing)?;
         let mut told = enclava_news::default();
         answered(news(since.unwrap_or(0), since.is_none().into(), &raw mut told, self.data.get()))?;

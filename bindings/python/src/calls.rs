@@ -101,8 +101,9 @@ impl Gate {
         admitted.map(|permit| Permit::new(permit, slf.clone().unbind())).map_err(|error| raised(py, error))
     }
 
-    /// Tell what `authorize` would answer now, with every rule on the way. Consumes nothing, counts nothing,
-    /// never waits and never raises `Denied`.
+    /// Tell what `authorize` would answer now, with every rule on the way. Consumes nothing, counts nothing and
+    /// never raises `Denied`. It looks at neither the number of calls in flight nor the request id, and answers
+    /// `ledger_unavailable` even where the gate would admit.
     #[pyo3(signature = (secret, *, model = None, cost = None, tokens = None, purpose = None, endpoint = None,
         ip = None))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of the caller's")]

@@ -151,6 +151,9 @@ impl Gate {
     }
 
     /// Remove a key and its record. Its secret is unknown from now on; calls in flight settle.
+    ///
+    /// Raises `LedgerError` if the store cannot be written (nothing was done), or if the ledger cannot forget the
+    /// budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
     #[pyo3(signature = (key_id, /))]
     fn delete_key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = key_named(key_id)?;

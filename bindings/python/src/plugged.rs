@@ -123,7 +123,7 @@ impl PythonLedger {
 }
 
 impl Store for PythonStore {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
         let read = self.call(|_, store| {
             let news = store.call_method1("news", (since,))?;
             let records: Vec<String> = news.getattr("records")?.extract()?;

@@ -23,18 +23,26 @@ pub(super) fn add(
     if (charged.calls, charged.picos, charged.tokens) == (0, 0, 0) {
         return Ok(());
     }
-    // Whole dollars and what is left of one: SQL adds up 64 bits.
-    let usd = i64::try_from(charged.picos.div_euclid(PICOS)).unwrap_or(i64::MAX);
-    let pico = i64::try_from(charged.picos.rem_euclid(PICOS)).unwrap_or(0);
-    let tokens = i64::try_from(charged.tokens).unwrap_or(i64::MAX);
+    // Whole dollars and what is left of one: SQL adds up 64 bits. A sum that needs more becomes a real number there, which
+    // the cast takes back to the nearest whole one: a fact is not refused because the ones before it were absurd.
+    let usd = whole(charged.picos.div_euclid(PICOS));
+    let pico = whole(charged.picos.rem_euclid(PICOS));
+    let tokens = whole(charged.tokens);
     let sql = "INSERT INTO history VALUES (?1, ?2, \
                coalesce(?9, (SELECT model FROM holds WHERE owner = ?3 AND id = ?4), ''), ?5, ?6, ?7, ?8) \
-               ON CONFLICT DO UPDATE SET calls = calls + ?5, usd = usd + ?6 + (pico + ?7) / 1000000000000, \
-               pico = (pico + ?7) % 1000000000000, tokens = tokens + ?8";
+               ON CONFLICT DO UPDATE SET calls = CAST(calls + ?5 AS INTEGER), \
+               usd = CAST(usd + ?6 + (pico + ?7) / 1000000000000 AS INTEGER), \
+               pico = (pico + ?7) % 1000000000000, tokens = CAST(tokens + ?8 AS INTEGER)";
     let (home, id) = (of.0, of.1.0.to_be_bytes());
     let values = params![owner, day.as_micros(), home, id, charged.calls, usd, pico, tokens, charged.model];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
+}
+
+// The nearest number of 64 bits that has a counterpart of the other sign: what was added can be taken back.
+fn whole(units: i128) -> i64 {
+    let least = i128::from(i64::MIN).saturating_add(1);
+    i64::try_from(units.clamp(least, i64::MAX.into())).unwrap_or_default()
 }
 
 /// What a step charges to a day, for one model; less than nothing where it corrects what was charged before.

@@ -13,6 +13,7 @@ use crate::id::KeyId;
 use crate::key::{InvalidRecord, Key};
 use crate::per_process::PerProcess;
 use crate::store::{Changes, News, Store, StoreError};
+use crate::time::Timestamp;
 
 /// How many removals are remembered one by one; a gate further behind is given everything.
 const REMOVALS: i64 = 1_024;
@@ -51,7 +52,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn news(&self, since: Option<u64>) -> Result<News, StoreError> {
+    fn news(&self, since: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
         let replaced = self.was_replaced().map_err(|fault| self.told(&fault))?;
         let since = since.filter(|_| !replaced).and_then(|since| i64::try_from(since).ok());
         let news = self.database.read_records(|connection| news(connection, since));
