@@ -67,7 +67,7 @@ fn what_others_did_to_keys_is_told_where_it_arrives() {
         Gate::builder().clock(clock.clone()).store(store).open("memory:").unwrap()
     };
     let (here, there) = (open(), open());
-    let key = here.import_key(&KeySpec::new("k").secret(SECRET)).unwrap();
+    let key = here.create_key(&KeySpec::new("k").secret(SECRET)).unwrap().key;
     here.refresh().unwrap();
     there.refresh().unwrap();
     let expected = [(EventKind::KeyCreated, String::new())];
@@ -82,7 +82,7 @@ fn what_others_did_to_keys_is_told_where_it_arrives() {
 fn an_edit_that_widens_says_what() {
     let gate = Gate::builder().clock(clock()).open("memory:").unwrap();
     let spec = KeySpec::new("k").daily_spend_limit(1).allowed_models(["gpt-4"]);
-    let key = gate.import_key(&spec).unwrap();
+    let key = gate.create_key(&spec).unwrap().key;
     let wider = KeyEdit::new().daily_spend_limit(2).allowed_models(["gpt-*"]).widen();
     gate.update_key(key.id(), &wider).unwrap();
     gate.update_key(key.id(), &KeyEdit::new().daily_spend_limit(1)).unwrap();
@@ -98,8 +98,8 @@ fn an_edit_that_widens_says_what() {
 #[test]
 fn the_queue_is_bounded_and_counts_what_it_lost() {
     let gate = Gate::builder().clock(clock()).open("memory:").unwrap();
-    let first = gate.import_key(&KeySpec::new("first")).unwrap();
-    let keys: Vec<_> = (0..1_030).map(|_| gate.import_key(&KeySpec::new("k")).unwrap()).collect();
+    let first = gate.create_key(&KeySpec::new("first")).unwrap().key;
+    let keys: Vec<_> = (0..1_030).map(|_| gate.create_key(&KeySpec::new("k")).unwrap().key).collect();
     assert_eq!(gate.stats().events_lost, 7);
     let events: Vec<Event> = gate.take_events(3);
     let ids: Vec<_> = events.iter().map(|event| event.key_id.clone().unwrap()).collect();
@@ -113,7 +113,7 @@ fn the_queue_is_bounded_and_counts_what_it_lost() {
 #[test]
 fn every_switch_is_told_in_its_turn() {
     let gate = Gate::builder().clock(clock()).open("memory:").unwrap();
-    let key = gate.import_key(&KeySpec::new("k")).unwrap();
+    let key = gate.create_key(&KeySpec::new("k")).unwrap().key;
     for _ in 0..2 {
         gate.disable_key(key.id()).unwrap();
         gate.enable_key(key.id()).unwrap();

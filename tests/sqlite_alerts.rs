@@ -116,7 +116,7 @@ fn stand_still() {
 #[test]
 fn an_alert_outlives_the_process_that_was_to_tell_it() {
     let place = Place::new();
-    place.open().import_key(&spec("k0")).unwrap();
+    place.open().create_key(&spec("k0")).unwrap();
     let log = place.file("log");
     let mut child = Running::start("die", &[&place.url(), log.to_str().unwrap()]);
     wait_for(|| lines(&log).len() == 2);
@@ -156,7 +156,7 @@ fn while_nobody_dies_each_alert_is_told_once_by_one_of_the_processes() {
     let place = Place::new();
     let gate = place.open();
     for key in 0..KEYS {
-        gate.import_key(&spec(&id(key).to_string())).unwrap();
+        gate.create_key(&spec(&id(key).to_string())).unwrap();
     }
     let log = |process: usize| place.file(&format!("log-{process}"));
     let children: Vec<_> =
@@ -178,7 +178,7 @@ fn tell(words: &[&str]) -> String {
     gate.on_alert(move |alert| note(Path::new(&told), &alert.id.to_string()));
     for number in 0.. {
         let key: KeyId = format!("{process}-{number}").parse().unwrap();
-        gate.import_key(&spec(&key.to_string())).unwrap();
+        gate.create_key(&spec(&key.to_string())).unwrap();
         let settled = gate.record(&key, tokens(50), None).unwrap();
         for id in ids(settled.alerts) {
             note(Path::new(&crossed), &id);
@@ -232,7 +232,7 @@ fn what_is_taken_is_told_and_what_nobody_takes_is_left() {
     let place = Place::new();
     let (here, there) = (place.open(), place.open());
     for key in 0..2 {
-        here.import_key(&spec(&id(key).to_string())).unwrap();
+        here.create_key(&spec(&id(key).to_string())).unwrap();
         here.record(&id(key), tokens(60), None).unwrap();
     }
     assert_eq!(ids(here.take_alerts(1)).len(), 1);
@@ -248,7 +248,7 @@ fn what_is_taken_is_told_and_what_nobody_takes_is_left() {
 fn a_callback_that_fails_is_tried_again_after_longer_and_longer() {
     let place = Place::new();
     let gate = open(&place.url());
-    gate.import_key(&spec("k0")).unwrap();
+    gate.create_key(&spec("k0")).unwrap();
     let (say, hear) = mpsc::channel();
     gate.on_alert(move |alert| {
         say.send(alert.id.to_string()).unwrap();
@@ -273,7 +273,7 @@ fn alerts_nobody_hears_are_bounded() {
     let clock = Arc::new(ManualClock::new("2026-11-01T12:00:00Z".parse().unwrap()));
     let url = place.url() + "?durability=normal";
     let gate = Gate::builder().clock(clock.clone()).open(&url).unwrap();
-    gate.import_key(&spec("k0").monthly_spend_limit(1)).unwrap();
+    gate.create_key(&spec("k0").monthly_spend_limit(1)).unwrap();
     for _ in 0..40 {
         gate.record(&id(0), tokens(60), None).unwrap();
         clock.advance(Duration::from_hours(24));
@@ -305,7 +305,7 @@ fn alerts_nobody_hears_are_bounded() {
 fn a_clock_that_stepped_back_keeps_no_alert_to_itself() {
     let place = Place::new();
     let gate = place.open();
-    gate.import_key(&spec("k0")).unwrap();
+    gate.create_key(&spec("k0")).unwrap();
     gate.record(&id(0), tokens(60), None).unwrap();
     change(&place, "UPDATE notices SET at = at + 86400000000, left_until = left_until + 86400000000");
     assert_eq!(place.open().take_alerts(9).len(), 1);
@@ -315,7 +315,7 @@ fn a_clock_that_stepped_back_keeps_no_alert_to_itself() {
 fn the_doctor_knows_alerts() {
     let place = Place::new();
     let gate = place.open();
-    gate.import_key(&spec("k0")).unwrap();
+    gate.create_key(&spec("k0")).unwrap();
     gate.record(&id(0), tokens(60), None).unwrap();
     let database = Sqlite::open(&place.url()).unwrap();
     let health = database.doctor().unwrap();
@@ -341,7 +341,7 @@ fn the_doctor_knows_alerts() {
 fn an_alert_stands_or_falls_with_its_charge() {
     let place = Place::new();
     let gate = place.open();
-    gate.import_key(&spec("k0")).unwrap();
+    gate.create_key(&spec("k0")).unwrap();
     change(&place, "ALTER TABLE notices RENAME TO gone");
     assert!(matches!(gate.record(&id(0), tokens(60), None), Err(Error::Ledger(_))));
     change(&place, "ALTER TABLE gone RENAME TO notices");

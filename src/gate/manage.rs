@@ -41,11 +41,15 @@ impl Gate {
     }
 
     /// Takes in a key that exists already, by the text ([`KeySpec::secret`]) or the hash ([`KeySpec::key_hash`]) of its
-    /// secret. With neither, the new key's secret is lost.
+    /// secret.
     ///
     /// # Errors
-    /// As [`Gate::create_key`], and [`Error::Conflict`] if another key has the secret.
+    /// As [`Gate::create_key`], also where neither is given, and [`Error::Conflict`] if another key has the secret.
     pub fn import_key(&self, spec: &KeySpec) -> Result<Arc<Key>, Error> {
+        if !spec.brings_its_secret() {
+            let what = "is required, or key_hash; create_key makes a new one";
+            return Err(InvalidRecord::new("/secret", what).into());
+        }
         let key = Arc::new(spec.create(&self.core.peppers, self.core.clock.now())?.key);
         self.keep(&key, None)?;
         self.happened(EventKind::KeyCreated, &key, "");

@@ -248,6 +248,7 @@ fn file_path(rest: &str) -> Result<&str, Error> {
 
 // The URL itself may carry a password.
 fn unknown(url: &str) -> Error {
-    let scheme = scheme(url).map_or("no scheme", |(scheme, _)| scheme);
-    Error::invalid("url", format!("must be memory:, file:///path.json or sqlite:///path.db, not {scheme}"))
+    let found = scheme(url)
+        .map_or("without a scheme, as a bare path is".to_owned(), |(scheme, _)| format!("{scheme}:"));
+    Error::invalid("url", format!("must be memory:, file:///path.json or sqlite:///path.db, not {found}"))
 }

@@ -139,6 +139,12 @@ impl KeySpec {
         self
     }
 
+    /// Whether the secret is one that exists already, by its text or its hash.
+    pub(crate) fn brings_its_secret(&self) -> bool {
+        let brings = |name: &str| name == Field::Secret.name() || name == Field::KeyHash.name();
+        self.secret.is_some() || self.members.iter().any(|(name, _)| brings(name))
+    }
+
     /// Makes the key.
     ///
     /// # Errors

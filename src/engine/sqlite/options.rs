@@ -28,6 +28,11 @@ impl Options {
         let form = || OpenError::Url("must be sqlite:///relative.db or sqlite:////absolute.db".to_owned());
         let rest = url.strip_prefix("sqlite:///").ok_or_else(form)?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if path == ":memory:" {
+            return Err(OpenError::Url(
+                "must name a file; budgets that live in memory alone are memory:".to_owned(),
+            ));
+        }
         let path = Path::new(path);
         if path.file_name().is_none() || rest.ends_with('/') {
             return Err(form());
@@ -64,6 +69,12 @@ mod tests {
         assert_eq!(path("sqlite:///enclava.db"), "enclava.db");
         assert_eq!(path("sqlite:///data/a b%20.db"), "data/a b%20.db");
         assert_eq!(path("sqlite:////var/lib/enclava.db?durability=normal"), "/var/lib/enclava.db");
+    }
+
+    #[test]
+    fn what_others_call_memory_is_no_file() {
+        let refused = Options::parse("sqlite:///:memory:").unwrap_err().to_string();
+        assert!(refused.contains("memory:"), "{refused}");
     }
 
     #[test]
