@@ -8,9 +8,8 @@ use super::value::{DEEPEST, Value};
 use super::zone::parse_zone;
 use crate::Timestamp;
 use crate::budget::{Earlier, Money, Threshold, ThresholdError, Zone};
-use crate::policy::{
-    AddressRules, EndpointRules, ModelPattern, ModelPatternError, ModelRules, Purpose, is_hidden,
-};
+use crate::policy::{AddressRules, EndpointRules, ModelPattern, ModelPatternError, ModelRules, Purpose};
+use crate::text::is_hidden;
 
 /// A billion dollars: past it, somebody counted in cents or in tokens.
 const MOST_MONEY_USD: i64 = 1_000_000_000;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::denial::{BudgetDetail, Detail};
 use super::reason::Reason;
 use crate::budget::{Meter, Money};
+use crate::text::is_hidden;
 
 pub(super) fn of(reason: Reason, detail: &Detail, hidden_amounts: bool) -> String {
     match detail {
@@ -93,13 +94,12 @@ fn model(reason: Reason, name: &str) -> String {
     }
 }
 
-// Escaped so that a log or a terminal shows what was sent: control characters, and the invisible and
-// direction-changing ones that make two names look alike.
+// Escaped so that a log or a terminal shows what was sent: control characters, and all others that do not show and so
+// make two names look alike. The plain space is left: the marks around the name show it.
 fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for char in name.chars() {
-        let invisible = matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if char.is_control() || invisible {
+        if char != ' ' && is_hidden(char) {
             text.extend(char.escape_default());
         } else {
             text.push(char);

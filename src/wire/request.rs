@@ -235,11 +235,10 @@ pub(super) fn limits(kind: RequestKind) -> &'static [Member] {
 fn stream_options(text: &str) -> Result<bool, RequestError> {
     let expected = RequestError::Field { field: "stream_options", expected: "an object" };
     let picked = json::pick(text, &["include_usage"]).map_err(|_| expected)?;
-    if picked.twice.is_some() || picked.lookalike.is_some() {
-        return Err(RequestError::Duplicate("stream_options.include_usage"));
-    }
+    let name = "stream_options.include_usage";
+    check_names(picked.twice.and(Some(name)), picked.lookalike.and(Some(name)))?;
     let [include_usage] = picked.members;
-    flag(include_usage, "stream_options.include_usage")
+    flag(include_usage, name)
 }
 
 fn flag(text: Option<&str>, field: &'static str) -> Result<bool, RequestError> {
