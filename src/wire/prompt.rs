@@ -5,7 +5,7 @@
 
 use super::json::{self, Picked};
 use super::parts::{Body, Member};
-use super::request::{InputBound, RequestError, RequestKind, check_depth};
+use super::request::{InputBound, RequestError, RequestKind, check_depth, check_names};
 
 // What a provider adds by itself; `InputBound::Bytes` states these.
 const BASE: u64 = 64;
@@ -114,9 +114,7 @@ fn refers_elsewhere(body: &Body<'_>, kind: RequestKind) -> bool {
 const MESSAGE: [&str; 5] = ["content", "audio", "images", "file_ids", "attachments"];
 
 fn message(message: &Picked<'_, { MESSAGE.len() }>) -> IsText {
-    if let Some(name) = message.twice.or(message.lookalike) {
-        return Err(RequestError::Duplicate(name));
-    }
+    check_names(message.twice, message.lookalike)?;
     let [parts, elsewhere @ ..] = message.members;
     let text = parts.map_or(Ok(true), |parts| content(parts, "messages[].content", NESTING))?;
     Ok(text && elsewhere.iter().all(Option::is_none))
@@ -129,9 +127,7 @@ fn input_item(item: &str) -> IsText {
     }
     let expected = RequestError::Field { field: "input[]", expected: "an object or a string" };
     let picked = json::pick(item, &["type", "content", "output"]).map_err(|_| expected)?;
-    if let Some(name) = picked.twice.or(picked.lookalike) {
-        return Err(RequestError::Duplicate(name));
-    }
+    check_names(picked.twice, picked.lookalike)?;
     let [kind, parts, output] = picked.members;
     let known = match kind.map(json::string) {
         None => true,
@@ -170,9 +166,7 @@ fn content(value: &str, field: &'static str, depth: u32) -> IsText {
 fn part(part: &str, field: &'static str, depth: u32) -> IsText {
     let expected = RequestError::Field { field, expected: "a string or a list of parts with a `type`" };
     let picked = json::pick(part, &["type", "content"]).map_err(|_| expected)?;
-    if let Some(name) = picked.twice.or(picked.lookalike) {
-        return Err(RequestError::Duplicate(name));
-    }
+    check_names(picked.twice, picked.lookalike)?;
     let [kind, inner] = picked.members;
     let kind = kind.and_then(json::string).ok_or(expected)?;
     match (kind.as_str(), inner, depth.checked_sub(1)) {
@@ -308,7 +302,9 @@ mod tests {
         let body = r#"{"messages":[{"content":[{"type":"image_url"}],"content":"x"}]}"#;
         assert_eq!(input(body), Err(RequestError::Duplicate("content")));
         let body = r#"{"messages":[{"content":[{"type":"image_url","Type":"text"}]}]}"#;
-        assert_eq!(input(body), Err(RequestError::Duplicate("type")));
+        assert_eq!(input(body), Err(RequestError::Lookalike("type")));
+        let body = r#"{"messages":[{"Content":[{"type":"image_url"}]}]}"#;
+        assert_eq!(input(body), Err(RequestError::Lookalike("content")));
     }
 
     #[test]

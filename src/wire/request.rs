@@ -1,12 +1,13 @@
 //! What a request asks for, as far as policy and budgets care.
 
-use super::json::{self, NotThat};
+use super::json::{self, NotThat, Picked};
 use super::parts::{Body, Member, RequestBody};
 use super::prompt;
 use super::tokens::ServiceTier;
 
 /// Deeper bodies are refused: no real request is, and readers behind the gateway may fail in their own ways.
 const DEPTH_LIMIT: u64 = 128;
+const INCLUDE_USAGE: &str = "stream_options.include_usage";
 
 /// The API that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,11 +158,12 @@ pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<Reques
     let input = prompt::bound(body, kind)?;
     let stream = flag(body.get(Member::Stream), "stream")?;
     let options = body.get(Member::StreamOptions).map(stream_options).transpose()?;
+    let [include_usage] = options.map_or([None], |options| options.members);
     Ok(RequestFacts {
         kind,
         model: body.model()?,
         stream,
-        include_usage: options.unwrap_or(false),
+        include_usage: flag(include_usage, INCLUDE_USAGE)?,
         max_tokens: body.max_tokens(kind)?,
         choices: body.choices(kind)?,
         input,
@@ -232,13 +234,13 @@ pub(super) fn limits(kind: RequestKind) -> &'static [Member] {
     }
 }
 
-fn stream_options(text: &str) -> Result<bool, RequestError> {
+/// The members of `stream_options` that matter: `include_usage`.
+pub(super) fn stream_options(text: &str) -> Result<Picked<'_, 1>, RequestError> {
     let expected = RequestError::Field { field: "stream_options", expected: "an object" };
     let picked = json::pick(text, &["include_usage"]).map_err(|_| expected)?;
-    let name = "stream_options.include_usage";
-    check_names(picked.twice.and(Some(name)), picked.lookalike.and(Some(name)))?;
-    let [include_usage] = picked.members;
-    flag(include_usage, name)
+    let path = Some(INCLUDE_USAGE);
+    check_names(picked.twice.and(path), picked.lookalike.and(path))?;
+    Ok(picked)
 }
 
 fn flag(text: Option<&str>, field: &'static str) -> Result<bool, RequestError> {
@@ -253,6 +255,18 @@ fn count(text: Option<&str>, field: &'static str) -> Result<Option<u64>, Request
     let expected = RequestError::Field { field, expected: "an integer from 0 to 9007199254740991" };
     let Some(text) = text else { return Ok(None) };
     json::count(text).map(Some).ok_or(expected)
+}
+
+/// Refuses a member that is there twice, and one that is there in another case: each as what it is.
+pub(super) fn check_names(
+    twice: Option<&'static str>,
+    lookalike: Option<&'static str>,
+) -> Result<(), RequestError> {
+    match (twice, lookalike) {
+        (Some(name), _) => Err(RequestError::Duplicate(name)),
+        (_, Some(name)) => Err(RequestError::Lookalike(name)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn check_depth(depth: u64) -> Result<(), RequestError> {
