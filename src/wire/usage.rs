@@ -88,11 +88,12 @@ pub(super) struct Anthropic {
 impl Counts {
     /// Reads a `usage` object; `tier` is the JSON text of the `service_tier` beside it.
     pub(super) fn read(usage: &str, tier: Option<&str>) -> Result<Self, UsageError> {
-        let [input, cache_creation, chat @ ..] = json::pick(
+        let [input, cache_creation, speed, chat @ ..] = json::pick(
             usage,
             &[
                 "input_tokens",
                 "cache_creation",
+                "speed",
                 // Of a chat, by far the most common.
                 "prompt_tokens",
                 "completion_tokens",
@@ -109,8 +110,8 @@ impl Counts {
         if prompt.is_some() {
             return self::chat(chat, tier).map(Self::OpenAi);
         }
-        // Where neither of these is there, Anthropic's count and that of OpenAI's responses mean the same.
-        if cache_read.is_some() || cache_write.is_some() || cache_creation.is_some() {
+        // Where none of these is there, Anthropic's count and that of OpenAI's responses mean the same.
+        if [cache_read, cache_write, cache_creation, speed].iter().any(Option::is_some) {
             return Anthropic::read(usage).map(Self::Anthropic);
         }
         if input.is_some() { responses(usage, tier).map(Self::OpenAi) } else { Err(UsageError::Shape) }
