@@ -26,7 +26,7 @@ pub fn request_body(data: &[u8]) {
     }
     for kind in KINDS {
         let Ok(facts) = RequestFacts::from_slice(data, kind) else { continue };
-        assert!(facts.choices >= 1 && kind.is_none_or(|kind| kind == facts.kind));
+        assert!(facts.choices >= 1 && facts.prompts >= 1 && kind.is_none_or(|kind| kind == facts.kind));
         if let Some(value) = &value {
             assert_eq!(facts.model.as_deref(), value["model"].as_str());
             assert_eq!(facts.stream, value["stream"] == true);

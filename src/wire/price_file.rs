@@ -292,7 +292,7 @@ impl<'a> Value<'a> {
                 Ok::<(), json::NotThat>(())
             });
             Self::Texts(names.filter(|_| read.is_ok()))
-        } else if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        } else if json::is_number(text) {
             Self::Number(text.to_owned())
         } else {
             Self::Other

@@ -65,7 +65,9 @@ pub struct RequestFacts {
     pub max_tokens: Option<u64>,
     /// How many answers are made and paid for, at least 1: `n` or `best_of` if that is more, for each of the prompts.
     pub choices: u64,
-    /// How large the prompt can be.
+    /// How many prompts there are, at least 1: a completion and an embedding may have many, each as long as the model reads.
+    pub prompts: u64,
+    /// How large the prompt can be, all prompts together.
     pub input: InputBound,
     /// What the bill may hold besides text at the list price.
     pub exposure: Exposure,
@@ -83,7 +85,7 @@ pub enum InputBound {
     Bytes(u64),
     /// Something in the request is not in its body, or not as text: a picture, sound or document, also one inline,
     /// whose tokens follow from its size in pixels, seconds or pages; a file id; a previous response, conversation or
-    /// stored prompt; a tool that the provider runs. The model's whole input may be used.
+    /// stored prompt; a tool that the provider runs. The model's whole input may be used, for each of the prompts.
     Unbounded,
 }
 
@@ -155,7 +157,7 @@ impl RequestFacts {
 /// What a body asks for.
 pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
     let kind = body.kind(kind)?;
-    let input = prompt::bound(body, kind)?;
+    let prompts = prompt::prompts(body, kind)?;
     let stream = flag(body.get(Member::Stream), "stream")?;
     let options = body.get(Member::StreamOptions).map(stream_options).transpose()?;
     let [include_usage] = options.map_or([None], |options| options.members);
@@ -165,9 +167,10 @@ pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<Reques
         stream,
         include_usage: flag(include_usage, INCLUDE_USAGE)?,
         max_tokens: body.max_tokens(kind)?,
-        choices: body.choices(kind)?,
-        input,
-        exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(input) },
+        choices: body.choices(kind, prompts.count)?,
+        prompts: prompts.count,
+        input: prompts.bound,
+        exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(prompts.bound) },
     })
 }
 
@@ -185,7 +188,7 @@ impl Body<'_> {
         Ok(most)
     }
 
-    fn choices(&self, kind: RequestKind) -> Result<u64, RequestError> {
+    fn choices(&self, kind: RequestKind, prompts: u64) -> Result<u64, RequestError> {
         if matches!(kind, RequestKind::Response | RequestKind::Embedding) {
             return Ok(1);
         }
@@ -198,10 +201,6 @@ impl Body<'_> {
                 stated => stated.unwrap_or(1),
             });
         }
-        let prompts = match self.get(Member::Prompt) {
-            Some(prompt) if kind == RequestKind::Completion => prompt::batch_size(prompt)?,
-            _ => 1,
-        };
         Ok(choices.saturating_mul(prompts))
     }
 
