@@ -206,6 +206,24 @@ impl Permit {
             }
         }
     }
+
+    // What a stream may have used by what it told so far. What nobody told is a guess from above, and does not pass what
+    // was set aside by itself.
+    fn usage_so_far(&self, progress: &Progress) -> Usage {
+        let Some(tokens) = progress.usage else { return self.usage_seen(progress.output_seen) };
+        let told = TokenUsage { output: tokens.output.saturating_sub(progress.guessed), ..tokens };
+        let (told, most) = (self.usage_of(&told), self.estimate());
+        let guessed = self.usage_of(&tokens);
+        Usage::new(
+            bounded(guessed.cost, told.cost, most.cost),
+            bounded(guessed.tokens, told.tokens, most.tokens),
+        )
+    }
+}
+
+// Where what was told is more than `most`, that bounds nothing.
+fn bounded<T: Ord + Copy>(guessed: T, told: T, most: T) -> T {
+    if told <= most { guessed.min(most) } else { guessed }
 }
 
 /// A streamed answer, and the permit that it settles.
@@ -232,9 +250,7 @@ impl Stream {
 
     /// What the answer may have used so far.
     pub fn progress(&self) -> Option<Usage> {
-        let Progress { usage, output_seen } = self.usage.progress();
-        let permit = self.permit.as_ref()?;
-        Some(usage.map_or_else(|| permit.usage_seen(output_seen), |tokens| permit.usage_of(&tokens)))
+        self.permit.as_ref().map(|permit| permit.usage_so_far(&self.usage.progress()))
     }
 
     /// Settles by the usage that the stream told; by what was seen of it if it told none.
@@ -245,10 +261,9 @@ impl Stream {
         let Some(mut permit) = self.permit.take() else {
             return Err(Error::Conflict("this stream was finished before".into()));
         };
-        let end = self.usage.clone().finish();
-        let usage =
-            end.usage.map_or_else(|| permit.usage_seen(end.output_seen), |tokens| permit.usage_of(&tokens));
-        let settled = permit.settle(usage);
+        let mut usage = self.usage.clone();
+        usage.close();
+        let settled = permit.settle(permit.usage_so_far(&usage.progress()));
         if matches!(settled, Err(Error::Ledger(_))) {
             self.permit = Some(permit);
         }

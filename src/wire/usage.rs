@@ -295,8 +295,10 @@ impl Anthropic {
         }
     }
 
-    pub(super) fn has_input(self) -> bool {
-        self.input.is_some()
+    /// What a message tells as it begins; `None` if it does not tell its input yet. No message has none.
+    pub(super) fn at_start(self) -> Result<Option<TokenUsage>, UsageError> {
+        let counts = Self { input: self.input.or(Some(0)), output: self.output.or(Some(0)), ..self };
+        counts.finish().map(|usage| Some(usage).filter(|usage| usage.input() > 0))
     }
 
     // Anthropic's input leaves the cache out, and its cache writes are told as a sum, by lifetime, or both.
