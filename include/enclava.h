@@ -1172,7 +1172,8 @@ enclava_status enclava_permit_feed(enclava_permit *permit,
 enclava_status enclava_permit_seen(const enclava_permit *permit, enclava_usage *usage);
 
 /**
- * Settles by the usage that the stream told; by what was seen of it if it told none.
+ * Settles by the usage that the stream told; by what was seen of it if it told none. Where it told a usage that cannot
+ * be, it is charged no less than its estimate.
  *
  * Everything else is as in enclava_permit_settle().
  */

@@ -129,6 +129,7 @@ fn told(chunks: &[&[u8]]) -> StreamEnd {
         stream.feed(chunk);
         let progress = stream.progress();
         assert!(progress.output_seen >= seen);
+        assert!(progress.usage.map_or(0, |usage| usage.output) >= progress.guessed);
         seen = progress.output_seen;
     }
     let end = stream.clone().finish();

@@ -26,6 +26,9 @@ pub struct Progress {
     pub guessed: u64,
     /// Bytes of output text so far: answers, reasoning that is shown, arguments of tool calls.
     pub output_seen: u64,
+    /// Why a usage that was told could not be believed. `usage` is what was told besides, and no bound then: charge no less
+    /// than the estimate.
+    pub fault: Option<UsageError>,
 }
 
 /// What a stream told in all.
@@ -63,9 +66,12 @@ impl StreamUsage {
     /// What is known so far, for a stream that is about to be cut.
     pub fn progress(&self) -> Progress {
         let output_seen = self.output_seen();
-        let told = self.seen.usage(output_seen).unwrap_or_default();
+        let (told, fault) = match self.seen.usage(output_seen) {
+            Ok(told) => (told, self.seen.fault),
+            Err(fault) => (None, Some(fault)),
+        };
         let (usage, guessed) = told.unzip();
-        Progress { usage, guessed: guessed.unwrap_or(0), output_seen }
+        Progress { usage, guessed: guessed.unwrap_or(0), output_seen, fault }
     }
 
     /// Takes the stream as over. A last event without its empty line counts.
@@ -77,12 +83,8 @@ impl StreamUsage {
     /// The end of the stream, whether it ended or was cut. A last event without its empty line counts.
     pub fn finish(mut self) -> StreamEnd {
         self.close();
-        let output_seen = self.output_seen();
-        let (usage, fault) = match self.seen.usage(output_seen) {
-            Ok(told) if self.seen.fault.is_none() => (told.map(|(usage, _)| usage), None),
-            Ok(_) => (None, self.seen.fault),
-            Err(fault) => (None, Some(fault)),
-        };
+        let Progress { usage, output_seen, fault, .. } = self.progress();
+        let usage = usage.filter(|_| fault.is_none());
         StreamEnd { usage, model: self.seen.model, complete: self.seen.complete, output_seen, fault }
     }
 
@@ -364,6 +366,12 @@ mod tests {
         let event = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":-9,\"completion_tokens\":3}}\n\ndata: [DONE]\n\n";
         let end = read(event, 5);
         assert_eq!((end.usage, end.fault), (None, Some(UsageError::Count("prompt_tokens"))));
+        let mut usage = StreamUsage::new();
+        usage.feed(CHAT.as_bytes());
+        assert_eq!(usage.progress().fault, None);
+        usage.feed(event);
+        let Progress { usage, fault, .. } = usage.progress();
+        assert_eq!((usage.unwrap().total(), fault), (12, Some(UsageError::Count("prompt_tokens"))));
     }
 
     #[test]
