@@ -953,7 +953,7 @@ enum {
   ENCLAVA_REASON_MODEL_MISSING = 12,
   /** 403: the key may not use this model. */
   ENCLAVA_REASON_MODEL_NOT_ALLOWED = 13,
-  /** 403: the key has a spend limit and nobody knows what this model costs. */
+  /** 403: the key has a limit and nobody knows what this request may use at most, for want of a price or of a bound. */
   ENCLAVA_REASON_MODEL_NOT_PRICED = 14,
   /** 429: too many calls of this key are in flight. */
   ENCLAVA_REASON_RATE_LIMITED = 15,

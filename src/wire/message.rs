@@ -65,8 +65,8 @@ fn plain(reason: Reason) -> &'static str {
              match exactly). Ask the key's owner to check its allowed models."
         }
         Reason::ModelNotPriced => {
-            "The requested model has no known price, and this API key has a spend limit that could not be kept. Use \
-             another model, or ask the operator to add the price."
+            "What this request may use cannot be bounded, and this API key has a limit that could not be kept. State a \
+             maximum of output tokens, use another model, or ask the operator for its price."
         }
         Reason::RateLimited => "Too many requests of this API key are in flight. Retry shortly.",
         Reason::DailySpendExceeded => "Daily spend limit reached.",
@@ -87,8 +87,8 @@ fn model(reason: Reason, name: &str) -> String {
              exactly). Ask the key's owner to check its allowed models."
         ),
         Reason::ModelNotPriced => format!(
-            "The model `{name}` has no known price, and this API key has a spend limit that could not be kept. Use \
-             another model, or ask the operator to add the price."
+            "What this request may use of `{name}` cannot be bounded, and this API key has a limit that could not be kept. \
+             State a maximum of output tokens, use another model, or ask the operator for its price."
         ),
         other => plain(other).to_owned(),
     }
