@@ -957,7 +957,7 @@ enum {
   ENCLAVA_REASON_MODEL_MISSING = 12,
   /** 403: the key may not use this model. */
   ENCLAVA_REASON_MODEL_NOT_ALLOWED = 13,
-  /** 403: the key has a spend limit and nobody knows what this model costs. */
+  /** 403: the key has a limit and nobody knows what this request may use at most, for want of a price or of a bound. */
   ENCLAVA_REASON_MODEL_NOT_PRICED = 14,
   /** 429: too many calls of this key are in flight. */
   ENCLAVA_REASON_RATE_LIMITED = 15,
@@ -1176,7 +1176,8 @@ enclava_status enclava_permit_feed(enclava_permit *permit,
 enclava_status enclava_permit_seen(const enclava_permit *permit, enclava_usage *usage);
 
 /**
- * Settles by the usage that the stream told; by what was seen of it if it told none.
+ * Settles by the usage that the stream told; by what was seen of it if it told none. Where it told a usage that cannot
+ * be, it is charged no less than its estimate.
  *
  * Everything else is as in enclava_permit_settle().
  */

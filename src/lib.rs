@@ -14,6 +14,7 @@ mod fork;
 mod id;
 mod per_process;
 mod sync;
+mod text;
 mod time;
 
 pub mod budget;

@@ -26,7 +26,7 @@ pub fn request_body(data: &[u8]) {
     }
     for kind in KINDS {
         let Ok(facts) = RequestFacts::from_slice(data, kind) else { continue };
-        assert!(facts.choices >= 1 && kind.is_none_or(|kind| kind == facts.kind));
+        assert!(facts.choices >= 1 && facts.prompts >= 1 && kind.is_none_or(|kind| kind == facts.kind));
         if let Some(value) = &value {
             assert_eq!(facts.model.as_deref(), value["model"].as_str());
             assert_eq!(facts.stream, value["stream"] == true);
@@ -129,6 +129,7 @@ fn told(chunks: &[&[u8]]) -> StreamEnd {
         stream.feed(chunk);
         let progress = stream.progress();
         assert!(progress.output_seen >= seen);
+        assert!(progress.usage.map_or(0, |usage| usage.output) >= progress.guessed);
         seen = progress.output_seen;
     }
     let end = stream.clone().finish();

@@ -583,7 +583,8 @@ class Stream:
     def feed(self, chunk: bytes | bytearray | memoryview | str, /) -> None:
         """Take in the next bytes of the answer, cut anywhere. Never fails for what they say."""
     def finish(self) -> Settlement:
-        """Settle by the usage that the stream told; by what was seen of it if it told none.
+        """Settle by the usage that the stream told; by what was seen of it if it told none. Where it told a
+        usage that cannot be, it is charged no less than its estimate.
 
         Raises as `Permit.settle`; after `LedgerError` it may be called again.
         """

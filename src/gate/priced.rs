@@ -206,12 +206,39 @@ impl Permit {
             }
         }
     }
+
+    // What a stream may have used by what it told so far. Where it told what cannot be, nobody knows what that hides, and
+    // the most counts that it may be.
+    fn usage_so_far(&self, progress: &Progress) -> Usage {
+        let told = match progress.usage {
+            None => self.usage_seen(progress.output_seen),
+            Some(tokens) => self.usage_told(&tokens, progress.guessed),
+        };
+        let least = if progress.fault.is_some() { self.estimate() } else { Usage::ZERO };
+        Usage::new(told.cost.max(least.cost), told.tokens.max(least.tokens))
+    }
+
+    // The `guessed` tokens that nobody told are a guess from above, and do not pass what was set aside by themselves.
+    fn usage_told(&self, tokens: &TokenUsage, guessed: u64) -> Usage {
+        let told = TokenUsage { output: tokens.output.saturating_sub(guessed), ..*tokens };
+        let (told, most) = (self.usage_of(&told), self.estimate());
+        let guessed = self.usage_of(tokens);
+        Usage::new(
+            bounded(guessed.cost, told.cost, most.cost),
+            bounded(guessed.tokens, told.tokens, most.tokens),
+        )
+    }
+}
+
+// Where what was told is more than `most`, that bounds nothing.
+fn bounded<T: Ord + Copy>(guessed: T, told: T, most: T) -> T {
+    if told <= most { guessed.min(most) } else { guessed }
 }
 
 /// A streamed answer, and the permit that it settles.
 ///
 /// Feed it the bytes that pass by, cut anywhere, and finish it at their end. If it is dropped before, the call is charged
-/// what was seen of it; one later [`Gate::settle`] may replace that.
+/// the same as if it had ended there; one later [`Gate::settle`] may replace that.
 #[derive(Debug)]
 pub struct Stream {
     // Taken when it finishes.
@@ -232,12 +259,11 @@ impl Stream {
 
     /// What the answer may have used so far.
     pub fn progress(&self) -> Option<Usage> {
-        let Progress { usage, output_seen } = self.usage.progress();
-        let permit = self.permit.as_ref()?;
-        Some(usage.map_or_else(|| permit.usage_seen(output_seen), |tokens| permit.usage_of(&tokens)))
+        self.permit.as_ref().map(|permit| permit.usage_so_far(&self.usage.progress()))
     }
 
-    /// Settles by the usage that the stream told; by what was seen of it if it told none.
+    /// Settles by the usage that the stream told; by what was seen of it if it told none. Where it told a usage that cannot
+    /// be, it is charged no less than its estimate.
     ///
     /// # Errors
     /// As [`Permit::settle`]; after [`Error::Ledger`] it may be called again.
@@ -245,10 +271,9 @@ impl Stream {
         let Some(mut permit) = self.permit.take() else {
             return Err(Error::Conflict("this stream was finished before".into()));
         };
-        let end = self.usage.clone().finish();
-        let usage =
-            end.usage.map_or_else(|| permit.usage_seen(end.output_seen), |tokens| permit.usage_of(&tokens));
-        let settled = permit.settle(usage);
+        let mut usage = self.usage.clone();
+        usage.close();
+        let settled = permit.settle(permit.usage_so_far(&usage.progress()));
         if matches!(settled, Err(Error::Ledger(_))) {
             self.permit = Some(permit);
         }

@@ -7,9 +7,8 @@ use super::faults::{Faults, Path};
 use super::value::{DEEPEST, Value};
 use super::zone::parse_zone;
 use crate::budget::{Earlier, Money, Threshold, ThresholdError, Zone};
-use crate::policy::{
-    AddressRules, EndpointRules, ModelPattern, ModelPatternError, ModelRules, Purpose, is_hidden,
-};
+use crate::policy::{AddressRules, EndpointRules, ModelPattern, ModelPatternError, ModelRules, Purpose};
+use crate::text::is_hidden;
 use crate::{Timestamp, TimestampError};
 
 /// A billion dollars: past it, somebody counted in cents or in tokens.

@@ -12,7 +12,6 @@ mod model_index;
 mod models;
 mod pattern;
 mod purpose;
-mod text;
 
 pub use address::{ClientAddressError, ClientIp, resolve_client_ip};
 pub use addresses::{AddressError, AddressRules};
@@ -21,5 +20,3 @@ pub use endpoints::{EndpointError, EndpointRules};
 pub use models::ModelRules;
 pub use pattern::{ModelPattern, ModelPatternError};
 pub use purpose::{Purpose, PurposeError};
-
-pub(crate) use text::is_hidden;

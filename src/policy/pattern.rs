@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::is_hidden;
+use crate::text::is_hidden;
 
 /// The longest model name, in bytes.
 pub(super) const MAX_LEN: usize = 256;

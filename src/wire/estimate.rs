@@ -35,12 +35,12 @@ impl Estimate {
     ///
     /// A prompt in the body counts its bytes, but no more than the model reads; one that is not in the body counts all
     /// that the model reads, so where a model reads more on request than its `max_input` says, give it a price with the
-    /// larger one. An answer without a limit counts all that the model writes.
+    /// larger one. Of several prompts, each may be all that the model reads. An answer without a limit counts all that the model writes.
     ///
     /// # Errors
     /// [`EstimateError`] where that needs to know a limit of the model and `price` has none.
     pub fn new(facts: &RequestFacts, price: &ModelPrice) -> Result<Self, EstimateError> {
-        let tokens = input_tokens(facts.input, price)?;
+        let tokens = input_tokens(facts, price)?;
         let only_reads = facts.kind == RequestKind::Embedding || price.max_output() == Some(0);
         let max_tokens = if only_reads {
             0
@@ -105,16 +105,16 @@ impl Estimate {
     }
 }
 
-fn input_tokens(input: InputBound, price: &ModelPrice) -> Result<u64, EstimateError> {
-    let most = price.max_input();
-    match input {
+fn input_tokens(facts: &RequestFacts, price: &ModelPrice) -> Result<u64, EstimateError> {
+    let all = |most: u64| most.saturating_mul(facts.prompts.max(1));
+    match facts.input {
         // A price for prompts longer than the model is said to read says that it may read longer ones after all, as
         // some do on request.
         InputBound::Bytes(bytes) => {
-            let most = most.filter(|&most| price.rates.longest_threshold() < most);
-            Ok(bytes.min(most.unwrap_or(bytes)))
+            let most = price.max_input().filter(|&most| price.rates.longest_threshold() < most);
+            Ok(bytes.min(most.map_or(bytes, all)))
         }
-        InputBound::Unbounded => most.ok_or(EstimateError::UnboundedInput),
+        InputBound::Unbounded => price.max_input().map(all).ok_or(EstimateError::UnboundedInput),
     }
 }
 
@@ -184,6 +184,31 @@ mod tests {
         assert!(Estimate::new(&long, &longer).unwrap().input.tokens > 20_000);
         let picture = facts(r#","conversation":"x""#);
         assert_eq!(Estimate::new(&picture, &longer).unwrap().input.tokens, 8_192);
+    }
+
+    #[test]
+    fn every_prompt_of_a_batch_may_be_all_that_the_model_reads() {
+        let read = |body: &str, kind| {
+            let facts = RequestFacts::from_slice(body.as_bytes(), Some(kind)).unwrap();
+            Estimate::new(&facts, &gpt_4()).unwrap().input.tokens
+        };
+        let texts = format!(r#"[{}"{}"]"#, "\"\",".repeat(9), "x".repeat(200_000));
+        assert_eq!(read(&format!(r#"{{"input":{texts}}}"#), RequestKind::Embedding), 81_920);
+        assert_eq!(read(&format!(r#"{{"prompt":{texts}}}"#), RequestKind::Completion), 81_920);
+        assert_eq!(
+            read(&format!(r#"{{"input":{texts}}}"#), RequestKind::Response),
+            8_192,
+            "parts of one prompt"
+        );
+        let tokens = format!("[{}7]", "7,".repeat(9_999));
+        assert_eq!(read(&format!(r#"{{"input":{tokens}}}"#), RequestKind::Embedding), 8_192);
+        assert_eq!(read(&format!(r#"{{"input":[{tokens},[7]]}}"#), RequestKind::Embedding), 16_384);
+        let pictures = r#"{"input":[{"type":"image_url"},{"type":"image_url"},{"type":"image_url"}]}"#;
+        assert_eq!(read(pictures, RequestKind::Embedding), 24_576);
+        let short = read(r#"{"input":["a","b"]}"#, RequestKind::Embedding);
+        assert!(short < 200, "a short one still counts its bytes: {short}");
+        let most = RequestFacts { prompts: u64::MAX, input: InputBound::Unbounded, ..facts("") };
+        assert_eq!(Estimate::new(&most, &gpt_4()).unwrap().input.tokens, u64::MAX);
     }
 
     #[test]

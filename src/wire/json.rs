@@ -105,6 +105,10 @@ pub(super) fn is_array(text: &str) -> bool {
     text.starts_with('[')
 }
 
+pub(super) fn is_number(text: &str) -> bool {
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
 /// How much text there is in a JSON value, in bytes of UTF-8 once escapes are undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Extent {

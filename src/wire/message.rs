@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::denial::{BudgetDetail, Detail};
 use super::reason::Reason;
 use crate::budget::{Meter, Money};
+use crate::text::is_hidden;
 
 pub(super) fn of(reason: Reason, detail: &Detail, hidden_amounts: bool) -> String {
     match detail {
@@ -64,8 +65,8 @@ fn plain(reason: Reason) -> &'static str {
              match exactly). Ask the key's owner to check its allowed models."
         }
         Reason::ModelNotPriced => {
-            "The requested model has no known price, and this API key has a spend limit that could not be kept. Use \
-             another model, or ask the operator to add the price."
+            "What this request may use cannot be bounded, and this API key has a limit that could not be kept. State a \
+             maximum of output tokens, use another model, or ask the operator for its price."
         }
         Reason::RateLimited => "Too many requests of this API key are in flight. Retry shortly.",
         Reason::DailySpendExceeded => "Daily spend limit reached.",
@@ -86,20 +87,19 @@ fn model(reason: Reason, name: &str) -> String {
              exactly). Ask the key's owner to check its allowed models."
         ),
         Reason::ModelNotPriced => format!(
-            "The model `{name}` has no known price, and this API key has a spend limit that could not be kept. Use \
-             another model, or ask the operator to add the price."
+            "What this request may use of `{name}` cannot be bounded, and this API key has a limit that could not be kept. \
+             State a maximum of output tokens, use another model, or ask the operator for its price."
         ),
         other => plain(other).to_owned(),
     }
 }
 
-// Escaped so that a log or a terminal shows what was sent: control characters, and the invisible and
-// direction-changing ones that make two names look alike.
+// Escaped so that a log or a terminal shows what was sent: control characters, and all others that do not show and so
+// make two names look alike. The plain space is left: the marks around the name show it.
 fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for char in name.chars() {
-        let invisible = matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if char.is_control() || invisible {
+        if char != ' ' && is_hidden(char) {
             text.extend(char.escape_default());
         } else {
             text.push(char);

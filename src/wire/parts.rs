@@ -141,11 +141,8 @@ impl<'a> Body<'a> {
     fn read(body: &'a [u8]) -> Result<Self, RequestError> {
         let text = std::str::from_utf8(body).map_err(|_| RequestError::NotAnObject)?;
         let picked = json::pick(text, &NAMES)?;
-        match (picked.twice, picked.lookalike) {
-            (Some(name), _) => Err(RequestError::Duplicate(name)),
-            (_, Some(name)) => Err(RequestError::Lookalike(name)),
-            _ => Ok(Self { text, picked }),
-        }
+        request::check_names(picked.twice, picked.lookalike)?;
+        Ok(Self { text, picked })
     }
 
     /// The JSON text of a member; `None` if it is absent or null.

@@ -5,7 +5,7 @@
 
 use super::json::{self, Picked};
 use super::parts::{Body, Member};
-use super::request::{InputBound, RequestError, RequestKind, check_depth};
+use super::request::{InputBound, RequestError, RequestKind, check_depth, check_names};
 
 // What a provider adds by itself; `InputBound::Bytes` states these.
 const BASE: u64 = 64;
@@ -19,10 +19,19 @@ const NESTING: u32 = 3;
 /// A part of a prompt: `true` if its size is known from the body.
 type IsText = Result<bool, RequestError>;
 
-pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, RequestError> {
+/// What of a request is read by the model.
+pub(super) struct Prompts {
+    /// How many there are, at least 1: the texts of a completion or an embedding are read one by one.
+    pub(super) count: u64,
+    /// All of them together.
+    pub(super) bound: InputBound,
+}
+
+pub(super) fn prompts(body: &Body<'_>, kind: RequestKind) -> Result<Prompts, RequestError> {
     let extent = json::extent(body.text);
     check_depth(extent.depth)?;
     let mut items = 0_u64;
+    let mut count = 1;
     let mut all_text = !refers_elsewhere(body, kind);
     if let Some(messages) = body.get(Member::Messages) {
         json::each_object(messages, &MESSAGE, |picked| {
@@ -38,15 +47,29 @@ pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, Re
         })?;
     }
     if let Some(input) = body.get(Member::Input).filter(|input| json::is_array(input)) {
+        let mut batch = Batch::default();
         json::each(input, |item| {
-            items = items.saturating_add(1);
+            batch.add(item);
             all_text &= input_item(item)?;
             Ok(())
         })
         .map_err(|fault| list_fault(fault, "input"))?;
+        items = items.saturating_add(batch.items);
+        if kind == RequestKind::Embedding {
+            count = batch.prompts();
+        }
     }
     if let Some(prompt) = body.get(Member::Prompt).filter(|prompt| json::is_array(prompt)) {
-        items = items.saturating_add(batch_size(prompt)?);
+        let mut batch = Batch::default();
+        json::each(prompt, |item| {
+            batch.add(item);
+            Ok(())
+        })
+        .map_err(|fault| list_fault(fault, "prompt"))?;
+        items = items.saturating_add(batch.prompts());
+        if kind == RequestKind::Completion {
+            count = batch.prompts();
+        }
     }
     if let Some(input) = body.get(Member::Input).filter(|input| !json::is_array(input)) {
         all_text &= text(input, "input")?;
@@ -57,16 +80,15 @@ pub(super) fn bound(body: &Body<'_>, kind: RequestKind) -> Result<InputBound, Re
     let (tools, own_tools) = tools(body)?;
     all_text &= own_tools;
     if !all_text {
-        return Ok(InputBound::Unbounded);
+        return Ok(Prompts { count, bound: InputBound::Unbounded });
     }
     let tool_words = if tools == 0 { 0 } else { TOOLS.saturating_add(tools.saturating_mul(PER_TOOL)) };
-    Ok(InputBound::Bytes(
-        extent
-            .all
-            .saturating_add(BASE)
-            .saturating_add(items.saturating_mul(PER_ITEM))
-            .saturating_add(tool_words),
-    ))
+    let bytes = extent
+        .all
+        .saturating_add(BASE)
+        .saturating_add(items.saturating_mul(PER_ITEM))
+        .saturating_add(tool_words);
+    Ok(Prompts { count, bound: InputBound::Bytes(bytes) })
 }
 
 /// An `input` of several texts, or of tokens: what embeddings take and responses do not.
@@ -82,19 +104,22 @@ pub(super) fn is_batch(input: &str) -> Result<bool, RequestError> {
     Ok(batch)
 }
 
-/// How many prompts a completion has: a list of tokens is one, a list of anything else as many as it is long.
-pub(super) fn batch_size(prompt: &str) -> Result<u64, RequestError> {
-    if !json::is_array(prompt) {
-        return Ok(1);
+// A list that stands where one text may: a list of tokens is one prompt, a list of anything else as many as it is long.
+#[derive(Default)]
+struct Batch {
+    items: u64,
+    not_tokens: bool,
+}
+
+impl Batch {
+    fn add(&mut self, item: &str) {
+        self.items = self.items.saturating_add(1);
+        self.not_tokens |= !json::is_number(item);
     }
-    let (mut prompts, mut tokens) = (0_u64, 0_u64);
-    json::each(prompt, |item| {
-        let count = if json::is_string(item) || json::is_array(item) { &mut prompts } else { &mut tokens };
-        *count = count.saturating_add(1);
-        Ok::<(), RequestError>(())
-    })
-    .map_err(|fault| list_fault(fault, "prompt"))?;
-    Ok(prompts.max(1))
+
+    fn prompts(&self) -> u64 {
+        if self.not_tokens { self.items } else { 1 }
+    }
 }
 
 // Members that stand for text, or for calls of the provider's own, that the body does not hold.
@@ -114,9 +139,7 @@ fn refers_elsewhere(body: &Body<'_>, kind: RequestKind) -> bool {
 const MESSAGE: [&str; 5] = ["content", "audio", "images", "file_ids", "attachments"];
 
 fn message(message: &Picked<'_, { MESSAGE.len() }>) -> IsText {
-    if let Some(name) = message.twice.or(message.lookalike) {
-        return Err(RequestError::Duplicate(name));
-    }
+    check_names(message.twice, message.lookalike)?;
     let [parts, elsewhere @ ..] = message.members;
     let text = parts.map_or(Ok(true), |parts| content(parts, "messages[].content", NESTING))?;
     Ok(text && elsewhere.iter().all(Option::is_none))
@@ -129,9 +152,7 @@ fn input_item(item: &str) -> IsText {
     }
     let expected = RequestError::Field { field: "input[]", expected: "an object or a string" };
     let picked = json::pick(item, &["type", "content", "output"]).map_err(|_| expected)?;
-    if let Some(name) = picked.twice.or(picked.lookalike) {
-        return Err(RequestError::Duplicate(name));
-    }
+    check_names(picked.twice, picked.lookalike)?;
     let [kind, parts, output] = picked.members;
     let known = match kind.map(json::string) {
         None => true,
@@ -170,9 +191,7 @@ fn content(value: &str, field: &'static str, depth: u32) -> IsText {
 fn part(part: &str, field: &'static str, depth: u32) -> IsText {
     let expected = RequestError::Field { field, expected: "a string or a list of parts with a `type`" };
     let picked = json::pick(part, &["type", "content"]).map_err(|_| expected)?;
-    if let Some(name) = picked.twice.or(picked.lookalike) {
-        return Err(RequestError::Duplicate(name));
-    }
+    check_names(picked.twice, picked.lookalike)?;
     let [kind, inner] = picked.members;
     let kind = kind.and_then(json::string).ok_or(expected)?;
     match (kind.as_str(), inner, depth.checked_sub(1)) {
@@ -308,7 +327,9 @@ mod tests {
         let body = r#"{"messages":[{"content":[{"type":"image_url"}],"content":"x"}]}"#;
         assert_eq!(input(body), Err(RequestError::Duplicate("content")));
         let body = r#"{"messages":[{"content":[{"type":"image_url","Type":"text"}]}]}"#;
-        assert_eq!(input(body), Err(RequestError::Duplicate("type")));
+        assert_eq!(input(body), Err(RequestError::Lookalike("type")));
+        let body = r#"{"messages":[{"Content":[{"type":"image_url"}]}]}"#;
+        assert_eq!(input(body), Err(RequestError::Lookalike("content")));
     }
 
     #[test]

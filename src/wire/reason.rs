@@ -39,7 +39,8 @@ pub enum Reason {
     ModelMissing,
     /// The key may not use this model.
     ModelNotAllowed,
-    /// The key has a spend limit and nobody knows what this model costs.
+    /// The key has a limit and nobody knows what the request may use at most: the model has no price, or neither its price
+    /// nor the request bounds the prompt or the answer.
     ModelNotPriced,
     /// Too many calls of this key are in flight.
     RateLimited,

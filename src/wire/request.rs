@@ -1,12 +1,13 @@
 //! What a request asks for, as far as policy and budgets care.
 
-use super::json::{self, NotThat};
+use super::json::{self, NotThat, Picked};
 use super::parts::{Body, Member, RequestBody};
 use super::prompt;
 use super::tokens::ServiceTier;
 
 /// Deeper bodies are refused: no real request is, and readers behind the gateway may fail in their own ways.
 const DEPTH_LIMIT: u64 = 128;
+const INCLUDE_USAGE: &str = "stream_options.include_usage";
 
 /// The API that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,7 +65,9 @@ pub struct RequestFacts {
     pub max_tokens: Option<u64>,
     /// How many answers are made and paid for, at least 1: `n` or `best_of` if that is more, for each of the prompts.
     pub choices: u64,
-    /// How large the prompt can be.
+    /// How many prompts there are, at least 1: a completion and an embedding may have many, each as long as the model reads.
+    pub prompts: u64,
+    /// How large the prompt can be, all prompts together.
     pub input: InputBound,
     /// What the bill may hold besides text at the list price.
     pub exposure: Exposure,
@@ -82,7 +85,7 @@ pub enum InputBound {
     Bytes(u64),
     /// Something in the request is not in its body, or not as text: a picture, sound or document, also one inline,
     /// whose tokens follow from its size in pixels, seconds or pages; a file id; a previous response, conversation or
-    /// stored prompt; a tool that the provider runs. The model's whole input may be used.
+    /// stored prompt; a tool that the provider runs. The model's whole input may be used, for each of the prompts.
     Unbounded,
 }
 
@@ -154,18 +157,20 @@ impl RequestFacts {
 /// What a body asks for.
 pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
     let kind = body.kind(kind)?;
-    let input = prompt::bound(body, kind)?;
+    let prompts = prompt::prompts(body, kind)?;
     let stream = flag(body.get(Member::Stream), "stream")?;
     let options = body.get(Member::StreamOptions).map(stream_options).transpose()?;
+    let [include_usage] = options.map_or([None], |options| options.members);
     Ok(RequestFacts {
         kind,
         model: body.model()?,
         stream,
-        include_usage: options.unwrap_or(false),
+        include_usage: flag(include_usage, INCLUDE_USAGE)?,
         max_tokens: body.max_tokens(kind)?,
-        choices: body.choices(kind)?,
-        input,
-        exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(input) },
+        choices: body.choices(kind, prompts.count)?,
+        prompts: prompts.count,
+        input: prompts.bound,
+        exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(prompts.bound) },
     })
 }
 
@@ -183,7 +188,7 @@ impl Body<'_> {
         Ok(most)
     }
 
-    fn choices(&self, kind: RequestKind) -> Result<u64, RequestError> {
+    fn choices(&self, kind: RequestKind, prompts: u64) -> Result<u64, RequestError> {
         if matches!(kind, RequestKind::Response | RequestKind::Embedding) {
             return Ok(1);
         }
@@ -196,10 +201,6 @@ impl Body<'_> {
                 stated => stated.unwrap_or(1),
             });
         }
-        let prompts = match self.get(Member::Prompt) {
-            Some(prompt) if kind == RequestKind::Completion => prompt::batch_size(prompt)?,
-            _ => 1,
-        };
         Ok(choices.saturating_mul(prompts))
     }
 
@@ -232,14 +233,13 @@ pub(super) fn limits(kind: RequestKind) -> &'static [Member] {
     }
 }
 
-fn stream_options(text: &str) -> Result<bool, RequestError> {
+/// The members of `stream_options` that matter: `include_usage`.
+pub(super) fn stream_options(text: &str) -> Result<Picked<'_, 1>, RequestError> {
     let expected = RequestError::Field { field: "stream_options", expected: "an object" };
     let picked = json::pick(text, &["include_usage"]).map_err(|_| expected)?;
-    if picked.twice.is_some() || picked.lookalike.is_some() {
-        return Err(RequestError::Duplicate("stream_options.include_usage"));
-    }
-    let [include_usage] = picked.members;
-    flag(include_usage, "stream_options.include_usage")
+    let path = Some(INCLUDE_USAGE);
+    check_names(picked.twice.and(path), picked.lookalike.and(path))?;
+    Ok(picked)
 }
 
 fn flag(text: Option<&str>, field: &'static str) -> Result<bool, RequestError> {
@@ -254,6 +254,18 @@ fn count(text: Option<&str>, field: &'static str) -> Result<Option<u64>, Request
     let expected = RequestError::Field { field, expected: "an integer from 0 to 9007199254740991" };
     let Some(text) = text else { return Ok(None) };
     json::count(text).map(Some).ok_or(expected)
+}
+
+/// Refuses a member that is there twice, and one that is there in another case: each as what it is.
+pub(super) fn check_names(
+    twice: Option<&'static str>,
+    lookalike: Option<&'static str>,
+) -> Result<(), RequestError> {
+    match (twice, lookalike) {
+        (Some(name), _) => Err(RequestError::Duplicate(name)),
+        (_, Some(name)) => Err(RequestError::Lookalike(name)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn check_depth(depth: u64) -> Result<(), RequestError> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::json;
 use super::parts::{Body, Member, RequestBody};
-use super::request::{RequestError, RequestKind, limits};
+use super::request::{RequestError, RequestKind, limits, stream_options};
 
 /// What to change in a request body before it goes out. The default changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,11 +94,7 @@ fn include_usage(
         edits.set("stream_options", None, r#"{"include_usage":true}"#);
         return Ok(());
     };
-    let expected = RequestError::Field { field: "stream_options", expected: "an object" };
-    let picked = json::pick(options, &["include_usage"]).map_err(|_| expected)?;
-    if picked.twice.is_some() || picked.lookalike.is_some() {
-        return Err(RequestError::Duplicate("stream_options.include_usage"));
-    }
+    let picked = stream_options(options)?;
     let [stated] = picked.members;
     let mut inner = Edits { text: options, replaced: Vec::new(), added: String::new() };
     inner.set("include_usage", stated, "true");

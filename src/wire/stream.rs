@@ -22,16 +22,21 @@ pub struct Progress {
     /// The usage told so far, which for most providers is none before the end; with the text that came since taken
     /// as output, a token a byte.
     pub usage: Option<TokenUsage>,
+    /// The part of the output of `usage` that is such bytes, which nobody told.
+    pub guessed: u64,
     /// Bytes of output text so far: answers, reasoning that is shown, arguments of tool calls.
     pub output_seen: u64,
+    /// Why a usage that was told could not be believed. `usage` is what was told besides, and no bound then: charge no less
+    /// than the estimate.
+    pub fault: Option<UsageError>,
 }
 
 /// What a stream told in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamEnd {
-    /// The usage, if the stream told it. Of a stream that was cut it counts what came after the last count as output,
-    /// a token a byte.
+    /// The usage, if the stream told it: its prompt at least, as a message does when it begins. What came after the last
+    /// count counts as output, a token a byte.
     pub usage: Option<TokenUsage>,
     /// The model that answered, as the provider names it.
     pub model: Option<String>,
@@ -61,24 +66,25 @@ impl StreamUsage {
     /// What is known so far, for a stream that is about to be cut.
     pub fn progress(&self) -> Progress {
         let output_seen = self.output_seen();
-        Progress { usage: self.seen.usage(output_seen).unwrap_or_default(), output_seen }
+        let (told, fault) = match self.seen.usage(output_seen) {
+            Ok(told) => (told, self.seen.fault),
+            Err(fault) => (None, Some(fault)),
+        };
+        let (usage, guessed) = told.unzip();
+        Progress { usage, guessed: guessed.unwrap_or(0), output_seen, fault }
+    }
+
+    /// Takes the stream as over. A last event without its empty line counts.
+    pub(crate) fn close(&mut self) {
+        let Self { reader, seen } = self;
+        reader.finish(&mut |data| seen.event(data));
     }
 
     /// The end of the stream, whether it ended or was cut. A last event without its empty line counts.
     pub fn finish(mut self) -> StreamEnd {
-        let Self { reader, seen } = &mut self;
-        reader.finish(&mut |data| seen.event(data));
-        let output_seen = self.output_seen();
-        let told = self.seen.counts.is_some_and(|counts| match counts {
-            Counts::OpenAi(_) => true,
-            // The first event of a message counts its input, and no more than a token or so of output.
-            Counts::Anthropic(_) => self.seen.told_output,
-        });
-        let (usage, fault) = match self.seen.usage(output_seen) {
-            Ok(usage) if self.seen.fault.is_none() => (usage.filter(|_| told), None),
-            Ok(_) => (None, self.seen.fault),
-            Err(fault) => (None, Some(fault)),
-        };
+        self.close();
+        let Progress { usage, output_seen, fault, .. } = self.progress();
+        let usage = usage.filter(|_| fault.is_none());
         StreamEnd { usage, model: self.seen.model, complete: self.seen.complete, output_seen, fault }
     }
 
@@ -157,7 +163,7 @@ impl Seen {
         self.named(model, tier);
         if let Some(usage) = usage {
             let tier = self.tier.clone();
-            self.told(Counts::read(usage, tier.as_deref()));
+            self.told(Counts::read(usage, tier.as_deref()), true);
         }
     }
 
@@ -169,7 +175,7 @@ impl Seen {
         let [usage, model, tier] = picked.members;
         self.named(model, tier);
         if let Some(usage) = usage {
-            self.told(Counts::read(usage, tier));
+            self.told(Counts::read(usage, tier), true);
         }
     }
 
@@ -186,14 +192,14 @@ impl Seen {
             Some(Counts::Anthropic(earlier)) => Counts::Anthropic(earlier.merge(later)),
             _ => Counts::Anthropic(later),
         });
-        self.told_output |= tells_output;
-        self.told(read);
+        self.told(read, tells_output);
     }
 
-    fn told(&mut self, counts: Result<Counts, UsageError>) {
+    fn told(&mut self, counts: Result<Counts, UsageError>, tells_output: bool) {
         match counts {
             Ok(counts) => {
                 self.counts = Some(counts);
+                self.told_output |= tells_output;
                 self.output_at_usage = self.output;
             }
             Err(fault) => self.fault = Some(fault),
@@ -216,19 +222,20 @@ impl Seen {
         self.output = self.output.saturating_add(strings);
     }
 
-    fn usage(&self, output_seen: u64) -> Result<Option<TokenUsage>, UsageError> {
-        let Some(counts) = self.counts else { return Ok(None) };
-        if let Counts::Anthropic(counts) = counts
-            && !counts.has_input()
-        {
-            return Err(UsageError::Missing("input_tokens"));
-        }
-        let mut usage = counts.finish()?;
-        if !self.complete {
-            let since = output_seen.saturating_sub(self.output_at_usage);
-            usage.output = usage.output.saturating_add(since);
-        }
-        Ok(Some(usage))
+    // The usage so far, and how much of its output nobody told.
+    fn usage(&self, output_seen: u64) -> Result<Option<(TokenUsage, u64)>, UsageError> {
+        let told = match self.counts {
+            None => None,
+            // The first event of a message counts its input, and no more than a token or so of output.
+            Some(Counts::Anthropic(counts)) if !self.told_output => counts.at_start()?,
+            Some(counts) => Some(counts.finish()?),
+        };
+        let is_whole = self.complete && self.told_output;
+        let guessed = if is_whole { 0 } else { output_seen.saturating_sub(self.output_at_usage) };
+        Ok(told.map(|usage| {
+            let output = usage.output.saturating_add(guessed);
+            (TokenUsage { output, ..usage }, guessed)
+        }))
     }
 }
 
@@ -307,11 +314,34 @@ mod tests {
         usage.feed(ANTHROPIC.split("event: message_delta").next().unwrap().as_bytes());
         let told = usage.progress().usage.unwrap();
         assert_eq!((told.input_uncached, told.cache_read), (25, 100));
-        assert!(told.output >= 5);
-        assert_eq!(usage.finish().usage, None, "the output was never told");
+        assert_eq!(
+            (told.output, usage.progress().guessed),
+            (16, 15),
+            "a token or so was told, and the rest seen"
+        );
+        assert_eq!(usage.finish().usage, Some(told), "the output was never told, and the input was");
 
         let anthropic = cut(ANTHROPIC, "event: message_stop");
         assert_eq!((anthropic.usage.unwrap().output, anthropic.complete), (15, false));
+    }
+
+    #[test]
+    fn a_message_that_told_its_input_alone_is_not_whole_at_its_end() {
+        let start = ANTHROPIC.split("event: message_delta").next().unwrap();
+        let end = read(format!("{start}data: {{\"type\":\"message_stop\"}}\n\n").as_bytes(), 9);
+        assert_eq!((end.usage.unwrap().output, end.complete), (16, true));
+        // No message has no input: where one begins with a count of nothing, the true one comes at the end.
+        for usage in [r#"{"input_tokens":0,"output_tokens":0}"#, r#"{"output_tokens":1}"#, "{}"] {
+            let start = format!("data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{usage}}}}}\n\n");
+            let end = read(start.as_bytes(), 9);
+            assert_eq!((end.usage, end.fault), (None, None), "{usage}");
+            let delta =
+                "data: {\"type\":\"message_delta\",\"usage\":{\"input_tokens\":9,\"output_tokens\":3}}\n\n";
+            let usage = read(format!("{start}{delta}").as_bytes(), 9).usage.unwrap();
+            assert_eq!((usage.input(), usage.output), (9, 3));
+        }
+        let terse = b"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9}}}\n\n";
+        assert_eq!(read(terse, 9).usage.unwrap().total(), 9);
     }
 
     #[test]
@@ -336,6 +366,12 @@ mod tests {
         let event = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":-9,\"completion_tokens\":3}}\n\ndata: [DONE]\n\n";
         let end = read(event, 5);
         assert_eq!((end.usage, end.fault), (None, Some(UsageError::Count("prompt_tokens"))));
+        let mut usage = StreamUsage::new();
+        usage.feed(CHAT.as_bytes());
+        assert_eq!(usage.progress().fault, None);
+        usage.feed(event);
+        let Progress { usage, fault, .. } = usage.progress();
+        assert_eq!((usage.unwrap().total(), fault), (12, Some(UsageError::Count("prompt_tokens"))));
     }
 
     #[test]
@@ -383,7 +419,7 @@ mod tests {
             let end = read(left, 11);
             prop_assert!(end.fault.is_none());
             if let Some(usage) = end.usage {
-                prop_assert!(usage.output >= 7 && usage.input() == 125);
+                prop_assert!(usage.output >= end.output_seen.min(7) && usage.input() == 125);
             }
         }
 

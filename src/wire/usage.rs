@@ -88,11 +88,12 @@ pub(super) struct Anthropic {
 impl Counts {
     /// Reads a `usage` object; `tier` is the JSON text of the `service_tier` beside it.
     pub(super) fn read(usage: &str, tier: Option<&str>) -> Result<Self, UsageError> {
-        let [input, cache_creation, chat @ ..] = json::pick(
+        let [input, cache_creation, speed, chat @ ..] = json::pick(
             usage,
             &[
                 "input_tokens",
                 "cache_creation",
+                "speed",
                 // Of a chat, by far the most common.
                 "prompt_tokens",
                 "completion_tokens",
@@ -109,8 +110,8 @@ impl Counts {
         if prompt.is_some() {
             return self::chat(chat, tier).map(Self::OpenAi);
         }
-        // Where neither of these is there, Anthropic's count and that of OpenAI's responses mean the same.
-        if cache_read.is_some() || cache_write.is_some() || cache_creation.is_some() {
+        // Where none of these is there, Anthropic's count and that of OpenAI's responses mean the same.
+        if [cache_read, cache_write, cache_creation, speed].iter().any(Option::is_some) {
             return Anthropic::read(usage).map(Self::Anthropic);
         }
         if input.is_some() { responses(usage, tier).map(Self::OpenAi) } else { Err(UsageError::Shape) }
@@ -294,8 +295,10 @@ impl Anthropic {
         }
     }
 
-    pub(super) fn has_input(self) -> bool {
-        self.input.is_some()
+    /// What a message tells as it begins; `None` if it does not tell its input yet. No message has none.
+    pub(super) fn at_start(self) -> Result<Option<TokenUsage>, UsageError> {
+        let counts = Self { input: self.input.or(Some(0)), output: self.output.or(Some(0)), ..self };
+        counts.finish().map(|usage| Some(usage).filter(|usage| usage.input() > 0))
     }
 
     // Anthropic's input leaves the cache out, and its cache writes are told as a sum, by lifetime, or both.

@@ -66,7 +66,7 @@ QUOTED: dict[str, Callable[[], object]] = {
     "Daily spend limit of $0.00": lambda: asks(daily_spend_limit=0),
     "Daily spend limit of $1.00 is taken up": lambda: asks(daily_spend_limit=1, held="1"),
     "Model not allowed": lambda: asks(LONG.replace("gpt-4", "GPT-4"), allowed_models=["gpt-4"]),
-    "The model `new-model`": lambda: asks(LONG.replace("gpt-4", "new-model"), daily_spend_limit=1),
+    "What this request may use": lambda: asks(LONG.replace("gpt-4", "new-model"), daily_spend_limit=1),
 }
 QUOTES = [
     " ".join(line.removeprefix(">").strip() for line in quote.splitlines())
@@ -87,7 +87,7 @@ REASONS: dict[str, Callable[[], object]] = {
     "purpose_not_allowed": lambda: asks(purpose="chatbot"),
     "model_missing": lambda: asks('{"messages":[]}', allowed_models=["gpt-4"]),
     "model_not_allowed": QUOTED["Model not allowed"],
-    "model_not_priced": QUOTED["The model `new-model`"],
+    "model_not_priced": QUOTED["What this request may use"],
     "rate_limited": is_crowded,
     "daily_spend_exceeded": QUOTED["Daily spend limit of $1.00 reached"],
     "monthly_spend_exceeded": lambda: asks(monthly_spend_limit=1, spent="1"),

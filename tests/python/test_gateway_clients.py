@@ -158,7 +158,7 @@ def test_an_expired_key_is_refused_once(served: Served, clock: ManualClock) -> N
 
 def test_a_model_without_a_price_is_refused_once(served: Served) -> None:
     secret = _made(served.gate, daily_spend_limit=1)
-    with pytest.raises(openai.PermissionDeniedError, match="no known price"):
+    with pytest.raises(openai.PermissionDeniedError, match="`new-one` cannot be bounded"):
         client(served, secret).chat.completions.create(model="new-one", messages=MESSAGES)
     assert served.counter.requests == 1
 

@@ -349,7 +349,8 @@ pub extern "C" fn enclava_permit_seen(
     })
 }
 
-/// Settles by the usage that the stream told; by what was seen of it if it told none.
+/// Settles by the usage that the stream told; by what was seen of it if it told none. Where it told a usage that cannot
+/// be, it is charged no less than its estimate.
 ///
 /// Everything else is as in enclava_permit_settle().
 #[unsafe(no_mangle)]

@@ -38,7 +38,7 @@ pub enum enclava_reason {
     ModelMissing = 12,
     /// 403: the key may not use this model.
     ModelNotAllowed = 13,
-    /// 403: the key has a spend limit and nobody knows what this model costs.
+    /// 403: the key has a limit and nobody knows what this request may use at most, for want of a price or of a bound.
     ModelNotPriced = 14,
     /// 429: too many calls of this key are in flight.
     RateLimited = 15,

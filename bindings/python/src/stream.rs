@@ -57,7 +57,8 @@ impl Stream {
         self.core.lock_py_attached(py).as_ref().and_then(CoreStream::progress).map(Usage)
     }
 
-    /// Settle by the usage that the stream told; by what was seen of it if it told none.
+    /// Settle by the usage that the stream told; by what was seen of it if it told none. Where it told a
+    /// usage that cannot be, it is charged no less than its estimate.
     ///
     /// Raises as `Permit.settle`; after `LedgerError` it may be called again.
     pub(crate) fn finish(&self, py: Python<'_>) -> PyResult<Settlement> {

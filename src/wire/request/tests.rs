@@ -92,6 +92,26 @@ fn every_answer_that_is_made_is_paid() {
 }
 
 #[test]
+fn every_prompt_of_a_batch_is_counted() {
+    for (body, prompts) in [
+        (r#"{"input":"x"}"#, 1),
+        (r#"{"input":["x","y"]}"#, 2),
+        (r#"{"input":[1,2,3]}"#, 1),
+        (r#"{"input":[[1,2],[3]]}"#, 2),
+        (r#"{"input":[1,"x"]}"#, 2),
+        (r#"{"input":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#, 1),
+        (r#"{"prompt":"x"}"#, 1),
+        (r#"{"prompt":[]}"#, 1),
+        (r#"{"prompt":["x","y"],"n":3}"#, 2),
+        (r#"{"prompt":[-1,2]}"#, 1),
+        (r#"{"prompt":[[1,2],[3]]}"#, 2),
+        (r#"{"messages":[{"content":"x"},{"content":"y"}]}"#, 1),
+    ] {
+        assert_eq!(read(body).unwrap().prompts, prompts, "{body}");
+    }
+}
+
+#[test]
 fn tiers_that_may_cost_more_are_seen() {
     for (tier, dear) in
         [("auto", true), ("priority", true), ("new", true), ("default", false), ("flex", false)]

@@ -81,6 +81,18 @@ fn anthropic_counts_the_cache_beside_the_input() {
 }
 
 #[test]
+fn a_fast_answer_is_fast_without_a_cache_as_with_one() {
+    for cache in ["", r#""cache_read_input_tokens":0,"#] {
+        for (speed, tier) in [("fast", ServiceTier::Fast), ("standard", ServiceTier::Standard)] {
+            let body =
+                format!(r#"{{"usage":{{"input_tokens":10,{cache}"output_tokens":5,"speed":"{speed}"}}}}"#);
+            let usage = read(&body).unwrap().unwrap();
+            assert_eq!((usage.tier, usage.total()), (tier, 15), "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_translated_answer_is_not_charged_its_cache_twice() {
     let usage = read(
         r#"{"usage":{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,
