@@ -112,7 +112,9 @@ fn a_call_that_nothing_was_set_aside_for_is_charged_when_it_is_dropped() {
         let mut permit = gate.authorize(&request.cost("0.5".parse().unwrap())).unwrap();
         ledger.down.store(false, Ordering::SeqCst);
         permit.dispatched();
-        progress.into_iter().for_each(|used| permit.progress(dollars(used)));
+        if let Some(used) = progress {
+            permit.progress(dollars(used));
+        }
         drop(permit);
         gate.usage(made.key.id()).unwrap().daily_spend.used.to_string()
     };
