@@ -45,7 +45,9 @@ impl Ledger for Meddled {
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
         let due = self.ledger.due(owner, now, most)?;
         let meanwhile = self.meanwhile.lock().unwrap().take();
-        meanwhile.into_iter().for_each(|meddle| meddle());
+        if let Some(meddle) = meanwhile {
+            meddle();
+        }
         Ok(due)
     }
 
