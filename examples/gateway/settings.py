@@ -15,12 +15,54 @@ if TYPE_CHECKING:
 
 PRICES = Path(__file__).with_name("prices.toml")
 
-# What is not text.
+
+class BadSetting(SystemExit):
+    """A variable is set to what it cannot be: the program ends with the reason."""
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        message = "must name a file that is there"
+        raise ValueError(message)
+    return Path(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        message = "must be a port, 1 to 65535"
+        raise ValueError(message)
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("", "0", "1"):
+        message = "must be 1 or 0"
+        raise ValueError(message)
+    return text == "1"
+
+
+def _count(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdecimal()):
+        message = "must be a number of tokens, or empty for none"
+        raise ValueError(message)
+    return int(text) if text else None
+
+
+def _address(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        message = "must begin with http:// or https://"
+        raise ValueError(message)
+    return text
+
+
+# What is not any text.
 _READERS: dict[str, Callable[[str], Any]] = {
-    "prices": Path,
-    "port": int,
-    "leased": lambda text: text == "1",
-    "floor": lambda text: int(text) if text else None,
+    "prices": _file,
+    "port": _port,
+    "leased": _switch,
+    "floor": _count,
+    "upstream": _address,
+    "alert_webhook": _address,
 }
 
 
@@ -54,9 +96,14 @@ class Settings:
         """Read them; what is not set is the default."""
         told: dict[str, Any] = {}
         for name in cls.__dataclass_fields__:
-            text = os.environ.get(f"ENCLAVA_{name.upper()}")
+            variable = f"ENCLAVA_{name.upper()}"
+            text = os.environ.get(variable)
             if text is not None:
-                told[name] = _READERS.get(name, str)(text)
+                try:
+                    told[name] = _READERS.get(name, str)(text)
+                except ValueError as error:
+                    message = f"{variable}: {error}"
+                    raise BadSetting(message) from None
         return cls(**told)
 
     def price_book(self) -> PriceBook:

@@ -49,6 +49,12 @@ def test_a_file_next_door_is_the_default(tmp_path: Path) -> None:
         assert len(gate.keys()) == 2
 
 
+def test_a_mistyped_file_is_not_made(tmp_path: Path) -> None:
+    _, err = program(tmp_path, "--store", "sqlite:///typo.db?durability=normal", "list", code=2)
+    assert "there is no typo.db here" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("care", [["doctor"], ["backup", "copy.db"]])
 def test_a_file_that_is_not_there_is_not_looked_after(tmp_path: Path, care: list[str]) -> None:
     _, err = program(tmp_path, "--store", f"sqlite:///{tmp_path}/typo.db", *care, code=5)

@@ -68,29 +68,27 @@ def _done(asked: Namespace, open_gate: Callable[..., Gate]) -> int:
 
 
 def _store(asked: Namespace) -> str:
-    store: str | None = asked.store or os.environ.get("ENCLAVA_STORE")
-    if not store:
-        return _here(asked)
+    stated: str | None = asked.store or os.environ.get("ENCLAVA_STORE")
+    store = stated or _DEFAULT
     scheme = store.partition(":")[0]
     if scheme == "memory":
         raise Stop(_FORGETS, 2)
     if scheme == "file" and asked.command in ("usage", "leases", "settle"):
         message = "with a policy file, budgets live in the memory of each gateway: ask it there"
         raise Stop(message, 2)
+    if store.startswith("sqlite:///") and asked.command not in CARES:
+        _find(Path(store.removeprefix("sqlite:///").partition("?")[0]), asked)
     return store
 
 
-# The file that the gateway next door keeps; only what makes keys makes it.
-def _here(asked: Namespace) -> str:
-    path = Path(_DEFAULT.removeprefix("sqlite:///"))
-    if not path.exists():
-        if asked.command not in ("create", "import"):
-            message = (
-                f"there is no {path} here: name the store of your gateway, with --store or ENCLAVA_STORE"
-            )
-            raise Stop(message, 2)
-        print(f"enclava-keys: keys will be kept in {path.absolute()}", file=sys.stderr)
-    return _DEFAULT
+# Only what makes keys makes the file that they are kept in.
+def _find(path: Path, asked: Namespace) -> None:
+    if path.exists():
+        return
+    if asked.command not in ("create", "import"):
+        message = f"there is no {path} here: name the store of your gateway, with --store or ENCLAVA_STORE"
+        raise Stop(message, 2)
+    print(f"enclava-keys: keys will be kept in {path.absolute()}", file=sys.stderr)
 
 
 # `id=hex,id=hex`, the first for new secrets.

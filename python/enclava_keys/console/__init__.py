@@ -8,7 +8,10 @@ It serves the page at `console/`, the calls at `api-internal/v1/api-keys` and th
 `api-internal/v1/openapi.json`, all below the path where it is mounted. Needs the extra `[console]`.
 """
 
-from enclava_keys.console.app import Console
-from enclava_keys.console.tokens import admin_token
+from enclava_keys._extras import needed_for
+
+with needed_for("console", "starlette", "jwt"):
+    from enclava_keys.console.app import Console
+    from enclava_keys.console.tokens import admin_token
 
 __all__ = ["Console", "admin_token"]
