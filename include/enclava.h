@@ -528,11 +528,12 @@ enclava_status enclava_prices_parse(enclava_str text,
                                     enclava_error **error);
 
 /**
- * Adds the prices of `later`, which win over those of the same models.
+ * Adds the prices of `later`, which win over those of the same models. If it is the same book, nothing changes.
  *
  * One thread at a time for `prices`.
  */
-enclava_status enclava_prices_extend(enclava_prices *prices, const enclava_prices *later);
+enclava_status enclava_prices_extend(enclava_prices *prices,
+                                     const enclava_prices *later);
 
 /** How many models a price book knows. 0 for NULL. */
 size_t enclava_prices_count(const enclava_prices *prices);
@@ -2355,7 +2356,8 @@ typedef struct enclava_hold {
 int32_t enclava_change_is_admitted(const enclava_change *change, const enclava_row *row);
 
 /**
- * Carries out a change that was admitted: `row` becomes what it is to be stored as, `moved` what to answer.
+ * Carries out a change that was admitted: `row` becomes what it is to be stored as, `moved` what to answer. `row` may
+ * be the `row` of `moved`.
  *
  * Callable from any thread.
  */
