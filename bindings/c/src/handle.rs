@@ -1,5 +1,6 @@
 //! Handles in and out: every pointer is asked for before it is followed.
 
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull, null_mut};
 
@@ -46,6 +47,26 @@ impl<T: Copy> Whole<T> {
     pub(crate) fn write(&self, value: T) {
         // SAFETY: not NULL, and the caller promises room for a T there that nobody else uses during the call.
         unsafe { self.0.write(value) }
+    }
+}
+
+/// A caller's pointer that goes along with a callback and is never followed here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Userdata(*mut c_void);
+
+// SAFETY: the pointer is handed back as it came; the caller, who gives it together with a callback that the header says
+// is called from other threads, answers for what is behind it.
+unsafe impl Send for Userdata {}
+// SAFETY: as above.
+unsafe impl Sync for Userdata {}
+
+impl Userdata {
+    pub(crate) fn new(pointer: *mut c_void) -> Self {
+        Self(pointer)
+    }
+
+    pub(crate) fn get(&self) -> *mut c_void {
+        self.0
     }
 }
 

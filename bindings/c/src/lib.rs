@@ -86,6 +86,7 @@ mod fork;
 mod guard;
 mod handle;
 mod sized;
+mod table;
 
 pub use alert::*;
 pub use answer::*;
