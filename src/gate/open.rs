@@ -69,6 +69,21 @@ impl Default for Builder {
     }
 }
 
+impl Gate {
+    /// Opens a gate at `url` with the default settings; see [`Builder::open`] for what a URL may be.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder().open(url)
+    }
+
+    /// A gate to be set up.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
     /// Reads the time from `clock`: for tests and replays. The default is the system clock.
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
