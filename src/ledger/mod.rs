@@ -6,7 +6,6 @@ mod memory;
 mod seats;
 mod terms;
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -134,10 +133,5 @@ impl LedgerError {
     /// An error with this message for the operator. It must not hold a secret.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
-    }
-
-    /// An error with the message of `source`.
-    pub fn from_source(source: &(dyn Error + 'static)) -> Self {
-        Self(source.to_string())
     }
 }

@@ -104,13 +104,6 @@ impl ModelRules {
         !new.is_restricted() || self.probes(new).any(|probe| new.admits(probe) && !self.admits(probe))
     }
 
-    /// The allowed name that `model` differs from only in case or in space around it: for the operator's log, never
-    /// for the client.
-    pub fn near_miss(&self, model: &str) -> Option<&str> {
-        let model = model.trim();
-        self.allowed().find(|entry| entry.eq_ignore_ascii_case(model))
-    }
-
     fn admits(&self, of: Glob<'_>) -> bool {
         match &self.0 {
             Repr::Few(block) => {
@@ -305,13 +298,6 @@ mod tests {
         let rules = rules(&["b", "a", "b"], &["d", "c"]);
         assert_eq!(rules.allowed().collect::<Vec<_>>(), ["b", "a"]);
         assert_eq!(rules.denied().collect::<Vec<_>>(), ["d", "c"]);
-    }
-
-    #[test]
-    fn the_operator_learns_of_a_difference_in_case() {
-        let rules = rules(&["gpt-4", "claude*"], &[]);
-        assert_eq!(rules.near_miss("GPT-4 "), Some("gpt-4"));
-        assert_eq!(rules.near_miss("gpt-5"), None);
     }
 
     #[test]
