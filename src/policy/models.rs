@@ -394,8 +394,11 @@ mod tests {
         }
 
         #[test]
-        fn any_request_is_answered(model in "\\PC{0,40}") {
-            let _ = of(&["a*".into()], &[]).permits(&model);
+        fn what_passes_could_be_a_name_and_is_listed(model in "a?\\PC{0,40}") {
+            let (allowed, denied) = (["a*".to_owned()], ["ab*".to_owned()]);
+            let passes = is_well_formed(&model) && naive(&allowed, &denied, &model);
+            prop_assert_eq!(of(&allowed, &denied).permits(&model), passes);
+            prop_assert!(of(&[], &[]).permits(&model));
         }
     }
 }
