@@ -7,6 +7,7 @@ import json
 from typing import Any, Final
 
 from enclava_keys._native import __version__
+from enclava_keys._plain import MOST_DAYS
 
 _DESCRIPTION = "Manage the API keys of an LLM gateway, in the store that the gateway reads."
 _EPILOG = """\
@@ -24,8 +25,6 @@ exit codes:
      settled before, a read-only store
   5  the store cannot answer
 """
-
-_MOST_DAYS: Final = 400
 
 # What is stated by one option each, in the words of the record.
 _TEXTS: Final = {
@@ -184,8 +183,8 @@ def _option(name: str) -> str:
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_DAYS:
-        message = f"must be a whole number from 1 to {_MOST_DAYS}"
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        message = f"must be a whole number from 1 to {MOST_DAYS}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 
