@@ -147,8 +147,7 @@ impl AlertDesk {
         self.here().shared.lost()
     }
 
-    /// Waits until the callback has seen every alert told so far, here or in the ledger. Not to be called from the
-    /// callback.
+    /// Waits until the callback has seen every alert told so far, here or in the ledger. From the callback it does not wait.
     pub(super) fn flush(&self) {
         let shared = {
             let mut worker = self.here();

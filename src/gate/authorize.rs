@@ -34,7 +34,8 @@ impl Gate {
     /// set aside. Checked in this order; nothing is consumed unless all of it holds.
     ///
     /// # Errors
-    /// The [`Denial`] to send. The same limits always give the same answer, at any concurrency.
+    /// The [`Denial`] to send. A request kept out only by calls in flight is denied as transient; any other denial stands until
+    /// time passes or somebody changes something.
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let admitted = self.core.waiting.sit_out(
             request.wait,

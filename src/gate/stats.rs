@@ -25,7 +25,7 @@ pub struct Balance {
     pub held: Amount,
     /// The limit; `None` is no limit.
     pub limit: Option<Amount>,
-    /// What the next call may be: the limit less what is used and held, at least zero; `None` is no limit.
+    /// The most that the next call may be estimated at: the limit less what is used and held, at least zero; `None` is no limit.
     pub remaining: Option<Amount>,
     /// When the window ends and the meter starts from zero.
     pub resets_at: Timestamp,

@@ -139,7 +139,7 @@ pub extern "C" fn enclava_alert_key_name(
 ///
 /// The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
 /// request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
-/// ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception.
+/// ledger outlives them. It must not free the gate, or leave by longjmp or a C++ exception.
 ///
 /// `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
 /// runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their

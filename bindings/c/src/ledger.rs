@@ -51,7 +51,7 @@ pub struct enclava_step {
     pub becomes: *const enclava_hold,
     /// The revision that it is expected to have; 0 if there is no such hold.
     pub expected: u32,
-    /// The most live holds that the first owner may have before this step, where `is_bounded` is 1.
+    /// The most live holds that the first owner may have with this one, where `is_bounded` is 1.
     pub most_live: u32,
     /// 1 if `most_live` counts.
     pub is_bounded: i32,

@@ -33,8 +33,8 @@ _TEXTS: Final = {
     "daily_spend_limit": "US dollars in a day: 50.00",
     "monthly_spend_limit": "US dollars in a calendar month",
     "alert_threshold": "the share of each limit at which an alert is sent: 0.8 for 80 %%",
-    "not_before": "before when it is refused: 2026-12-01T00:00:00Z",
-    "expires_at": "from when on it is refused",
+    "not_before": "the instant before which it is refused: 2026-12-01T00:00:00Z",
+    "expires_at": "the instant from which on it is refused",
     "timezone": "the IANA time zone whose midnight ends its day",
 }
 _LISTS: Final = {
@@ -156,7 +156,8 @@ def _import(taken: argparse.ArgumentParser) -> None:
     taken.add_argument(
         "--key-hash",
         metavar="HASH",
-        help="sha256:<64 hex>; without it the secret is read from the standard input",
+        help="sha256:<64 hex> or hs256:<pepper id>:<64 hex>; without it the secret is read from the standard "
+        "input",
     )
     _new(taken)
 
