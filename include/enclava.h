@@ -149,7 +149,7 @@ typedef struct enclava_holds enclava_holds;
 typedef struct enclava_key enclava_key;
 
 /**
- * Keys in the order of their ids, that is, of their making.
+ * Keys in the order of their ids: generated ids first, by their making, then ids of your own, by their text.
  *
  * Immutable: any threads may read it at once.
  */
@@ -248,7 +248,7 @@ enum {
   ENCLAVA_STATUS_STRUCT_SIZE = 3,
   /** The buffer does not hold the text and its NUL; `len` says how long the text is. */
   ENCLAVA_STATUS_BUFFER_TOO_SMALL = 4,
-  /** The queue has as many jobs as it may. Take some that are done, and submit again. */
+  /** The queue holds as many calls as it may. Call enclava_queue_run(), then submit again. */
   ENCLAVA_STATUS_BUSY = 5,
   /** The request is denied. Send the denial. */
   ENCLAVA_STATUS_DENIED = 16,
@@ -315,7 +315,7 @@ typedef int64_t enclava_time;
 enclava_status enclava_clock_new(enclava_time now, enclava_clock **clock);
 
 /**
- * Sets the clock, back as well as on.
+ * Sets the clock, earlier or later.
  *
  * Callable from any thread.
  * @return ENCLAVA_STATUS_INVALID_VALUE for an instant before 1970 or after the year 9999.
@@ -323,7 +323,7 @@ enclava_status enclava_clock_new(enclava_time now, enclava_clock **clock);
 enclava_status enclava_clock_set(const enclava_clock *clock, enclava_time now);
 
 /**
- * Sets the clock on by so many milliseconds, at most to the end of the year 9999.
+ * Moves the clock forward by so many milliseconds, at most to the end of the year 9999.
  *
  * Callable from any thread.
  */
@@ -433,7 +433,7 @@ typedef struct enclava_options {
   void *store_data;
   /**
    * 1: take slices of the budgets and hand them out in this process, so that most calls do not ask the ledger; for one that
-   * processes share. No limit is passed for it. Permits and request ids then work in the process that was asked for them,
+   * processes share. Limits still hold exactly. Permits and request ids then work in the process that was asked for them,
    * alerts come a second or more later, calls in flight are bounded for each process, and what a killed process had leased
    * stays held until its permit is settled (enclava_gate_leases()).
    */
@@ -474,7 +474,7 @@ enclava_status enclava_gate_open(enclava_str url,
 enclava_status enclava_gate_refresh(const enclava_gate *gate, enclava_error **error);
 
 /**
- * Waits until every alert was told and everything is where it is kept. Not to be called from an alert callback.
+ * Waits until every alert was told and everything is where it is kept. From an alert callback it does not wait for alerts.
  *
  * May block. Callable from any threads at once.
  * @return ENCLAVA_STATUS_LEDGER if something could not be brought there.
@@ -528,11 +528,12 @@ enclava_status enclava_prices_parse(enclava_str text,
                                     enclava_error **error);
 
 /**
- * Adds the prices of `later`, which win over those of the same models.
+ * Adds the prices of `later`, which win over those of the same models. If it is the same book, nothing changes.
  *
  * One thread at a time for `prices`.
  */
-enclava_status enclava_prices_extend(enclava_prices *prices, const enclava_prices *later);
+enclava_status enclava_prices_extend(enclava_prices *prices,
+                                     const enclava_prices *later);
 
 /** How many models a price book knows. 0 for NULL. */
 size_t enclava_prices_count(const enclava_prices *prices);
@@ -626,8 +627,8 @@ enclava_status enclava_key_update(const enclava_gate *gate,
  * `secret` is the one chance to see the new text: free it with enclava_secret_free(). `key` may be NULL.
  *
  * May block. Callable from any threads at once.
- * @return ENCLAVA_STATUS_CONFLICT if the key is revoked or has five secrets in force; ENCLAVA_STATUS_INVALID_VALUE for an
- * overlap of more than 90 days.
+ * @return ENCLAVA_STATUS_CONFLICT if the key is revoked, disabled or expired, or has five secrets in force;
+ * ENCLAVA_STATUS_INVALID_VALUE for an overlap of more than 90 days.
  */
 enclava_status enclava_key_rotate(const enclava_gate *gate,
                                   enclava_str id,
@@ -831,7 +832,9 @@ typedef struct enclava_request {
   enclava_str request_id;
   /** The most that the call is expected to take. */
   enclava_usage estimate;
-  /** How many milliseconds to sit out a denial that calls in flight alone are the cause of. 0 never blocks for that. */
+  /**
+   * How many milliseconds to wait, blocking this thread, while nothing but calls in flight stands in the way. 0 does not wait.
+   */
   uint64_t wait_milliseconds;
 } enclava_request;
 
@@ -1531,7 +1534,7 @@ enclava_status enclava_alert_key_name(const enclava_alert *alert,
  *
  * The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
  * request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
- * ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception.
+ * ledger outlives them. It must not free the gate, or leave by longjmp or a C++ exception.
  *
  * `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
  * runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their
@@ -1673,8 +1676,8 @@ enclava_status enclava_error_faults(const enclava_error *error,
 const enclava_denial *enclava_error_denial(const enclava_error *error);
 
 /**
- * The first settlement if the status is ENCLAVA_STATUS_ALREADY_SETTLED, else NULL. It belongs to the error and lives as
- * long.
+ * The first settlement if the status is ENCLAVA_STATUS_ALREADY_SETTLED, else NULL. Its usage is always remembered; all
+ * else may be empty. It belongs to the error and lives as long.
  */
 const enclava_settlement *enclava_error_settlement(const enclava_error *error);
 
@@ -2360,7 +2363,8 @@ typedef struct enclava_hold {
 int32_t enclava_change_is_admitted(const enclava_change *change, const enclava_row *row);
 
 /**
- * Carries out a change that was admitted: `row` becomes what it is to be stored as, `moved` what to answer.
+ * Carries out a change that was admitted: `row` becomes what it is to be stored as, `moved` what to answer. `row` may
+ * be the `row` of `moved`.
  *
  * Callable from any thread.
  */
@@ -2401,7 +2405,7 @@ typedef struct enclava_step {
   const enclava_hold *becomes;
   /** The revision that it is expected to have; 0 if there is no such hold. */
   uint32_t expected;
-  /** The most live holds that the first owner may have before this step, where `is_bounded` is 1. */
+  /** The most live holds that the first owner may have with this one, where `is_bounded` is 1. */
   uint32_t most_live;
   /** 1 if `most_live` counts. */
   int32_t is_bounded;

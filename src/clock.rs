@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// A source of the current time. The gate reads it once per call and passes the answer down; nothing below
-/// the gate reads a clock.
+/// A source of the current time. The gate reads it once for each decision and passes the answer down: budgets and policies are
+/// told the time. A ledger that processes share may go by a clock of its own for what they have to agree on.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The current instant. It may step back (clocks do); the gate stays exact when it does.
     fn now(&self) -> Timestamp;

@@ -80,7 +80,7 @@ fn files_stay_small() {
 #[test]
 fn versions_agree() {
     let version = env!("CARGO_PKG_VERSION");
-    for manifest in ["", "benches/", "bindings/c/", "bindings/python/", "fuzz/"] {
+    for manifest in ["", "benches/", "bindings/c/", "bindings/python/", "fuzz/", "tests/shuttle/"] {
         let manifest = read(&format!("{manifest}Cargo.toml"));
         assert!(manifest.contains("version.workspace = true"), "{manifest}");
     }
@@ -145,7 +145,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every Rust file under src/.
+/// Every Rust file under `of`.
 fn sources(of: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![root().join(of)];

@@ -94,7 +94,7 @@ class Gate:
         four for those presented.
 
         `leased=True` takes slices of the budgets and hands them out in this process, so that most calls do not ask the
-        ledger: for a ledger that processes share. No limit is passed for it. Permits and request ids then work in the
+        ledger: for a ledger that processes share. Limits still hold exactly. Permits and request ids then work in the
         process that was asked for them, alerts come a second or more later, calls in flight are bounded for each process,
         coroutines go by way of a thread, and what a killed process had leased stays held until somebody settles it
         (`leases`).
@@ -280,8 +280,8 @@ class Gate:
         Raises `LedgerError` or `InvalidRecord`; the records in force stay in force.
         """
     def flush(self) -> None:
-        """Wait until everything is where it is kept and every alert was told to the callback, if there is one. Not to be
-        called from there.
+        """Wait until everything is where it is kept and every alert was told to the callback, if there is one. From the
+        callback it does not wait for alerts.
         """
     def create_key(self, name: str, /, **fields: Unpack[KeyFields]) -> NewKey:
         """Make a key. The fields are those of `KeyFields`; what is not named is the default: no limit, no
@@ -301,8 +301,8 @@ class Gate:
     def import_key_json(self, body: bytes | str, /) -> Key:
         """Take in a key of a JSON object with the same fields and its `name`."""
     def keys(self, after: str | None = None, limit: int | None = None) -> list[Key]:
-        """Tell the keys after the id `after`, in the order of their ids (that is, of their making), at most
-        `limit`.
+        """Tell the keys after the id `after`, at most `limit`, in the order of their ids: generated ids first, by their
+        making, then ids of your own, by their text.
         """
     def key(self, key_id: str, /) -> Key:
         """Tell the key of this id. Raises `NotFound`."""
@@ -328,8 +328,8 @@ class Gate:
         """Add a secret to a key. The present one ends after `overlap` seconds, at once by default; both spend one
         budget.
 
-        Raises `Conflict` if the key is revoked or has five secrets in force, `InvalidValue` for an overlap of
-        more than 90 days.
+        Raises `Conflict` if the key is revoked, disabled or expired, or has five secrets in force, `InvalidValue` for
+        an overlap of more than 90 days.
         """
     def disable_key(self, key_id: str, /) -> Key:
         """Stop a key until it is enabled again. The next call is denied; calls in flight settle."""
@@ -689,10 +689,10 @@ class Key:
         """The endpoints it may call; `None` is every one."""
     @property
     def not_before(self) -> datetime | None:
-        """Before when it is refused."""
+        """The instant before which it is refused."""
     @property
     def expires_at(self) -> datetime | None:
-        """From when on it is refused."""
+        """The instant from which on it is refused."""
     @property
     def timezone(self) -> str:
         """The IANA time zone whose midnight ends its day."""

@@ -32,27 +32,30 @@ class Settings(TypedDict, total=False):
     description: str | None
     """What people say about it: up to 500 characters."""
     allowed_models: Sequence[str] | None
-    """The models it may use, as exact names or with one trailing `*`; none listed is every model."""
+    """The models it may use, as exact names or with one trailing `*`; none listed is every model. At most
+    10 000 of them."""
     denied_models: Sequence[str] | None
-    """The models it may not use, whatever it is allowed."""
+    """The models it may not use, whatever it is allowed. At most 10 000 of them."""
     purpose: str | None
     """The one purpose it serves."""
     daily_spend_limit: Amount | None
-    """The most it may spend in a day, in US dollars. `None` is no limit, 0 is nothing."""
+    """The most it may spend in a day, in US dollars, up to 1 000 000 000. `None` is no limit, 0 allows
+    nothing."""
     monthly_spend_limit: Amount | None
-    """The most it may spend in a calendar month, in US dollars."""
+    """The most it may spend in a calendar month, in US dollars, up to 1 000 000 000."""
     daily_token_limit: int | None
-    """The most tokens it may use in a day."""
+    """The most tokens it may use in a day, up to 2^53 - 1."""
     alert_threshold: Amount | None
     """The share of each limit at which an alert is sent: 0.8 for 80 %."""
     allowed_ips: Sequence[str] | None
-    """The addresses and networks it may be used from."""
+    """The addresses and networks it may be used from, 1 to 1 000 of them: an empty list is an error."""
     allowed_endpoints: Sequence[str] | None
-    """The endpoints it may call: `/v1/models`, `/v1/*`, `POST /v1/embeddings`."""
+    """The endpoints it may call: `/v1/models`, `/v1/*`, `POST /v1/embeddings`. 1 to 256 of them: an empty
+    list is an error."""
     not_before: Time | None
-    """Before when it is refused."""
+    """The instant before which it is refused."""
     expires_at: Time | None
-    """From when on it is refused."""
+    """The instant from which on it is refused."""
     timezone: str | None
     """The IANA time zone whose midnight ends its day."""
     metadata: Mapping[str, Any] | None
@@ -82,6 +85,7 @@ class KeyFields(Settings, total=False):
     hint_style: Literal["ends", "last4", "none"] | None
     """What its hint shows."""
     secret: str | None
-    """A secret made elsewhere, for `import_key`."""
+    """A secret made elsewhere, for `import_key`: 22 to 512 visible ASCII characters."""
     key_hash: str | None
-    """The hash of a secret made elsewhere, as it is stored: `sha256:<64 hex>`. For `import_key`."""
+    """The hash of a secret made elsewhere, as it is stored: `sha256:<64 hex>`, or
+    `hs256:<pepper id>:<64 hex>` where it was keyed with a pepper. For `import_key`."""

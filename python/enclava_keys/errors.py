@@ -146,7 +146,10 @@ class AlreadySettled(EnclavaError):
 
     @property
     def settlement(self) -> Settlement:
-        """What the permit was settled with the first time."""
+        """What the permit was settled with the first time.
+
+        Only `usage` is remembered; the other fields are empty.
+        """
         settlement: Settlement = self.args[1]
         return settlement
 

@@ -140,7 +140,8 @@ class Balance(Generic[Unit]):
     limit: Unit | None
     """`None` is no limit."""
     remaining: Unit | None
-    """What the next call may be: the limit less what is used and held, at least zero; `None` is no limit."""
+    """The most that the next call may be estimated at: the limit less what is used and held, at least zero;
+    `None` is no limit."""
     resets_at: datetime
     """When the window ends and the meter starts from zero."""
 

@@ -1,5 +1,5 @@
-//! How much a key may spend: money, windows, meters, holds and alerts. A pure state machine: no I/O, no clock, no
-//! locks. "Now" is an argument, and every engine decides with this same code.
+//! How much a key may spend: money, windows, meters, holds and alerts. A pure state machine: no I/O, no clock, and no
+//! lock but the one under which a time zone gets its place. "Now" is an argument, and every engine decides with this same code.
 
 mod admission;
 mod amount;

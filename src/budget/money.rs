@@ -368,9 +368,14 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_an_amount_or_an_error(text in "\\PC{0,24}") {
-            let _ = text.parse::<Money>();
-            let _ = Money::parse_rounded_up(&text);
+        fn what_any_text_is_read_as_reads_back(text in "[0-9]{0,11}[.]?[0-9]{0,14}(e-?[0-9]{1,2})?|\\PC{0,24}") {
+            let (exact, up) = (text.parse::<Money>(), Money::parse_rounded_up(&text));
+            if let Ok(amount) = up {
+                prop_assert_eq!(money(&amount.to_string()), amount);
+            }
+            if let Ok(amount) = exact {
+                prop_assert_eq!(up, Ok(amount));
+            }
         }
 
         #[test]

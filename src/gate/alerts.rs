@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Gate;
 use super::outbox::Outbox;
 use super::teller::{Callback, Shared};
 use crate::budget::{AlertId, Amount, Meter, Notice, Threshold};
@@ -76,6 +77,25 @@ impl<T, E> Heard for Result<T, E> {
     }
 }
 
+impl Gate {
+    /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and alerts wait for
+    /// it in a bounded queue. A second callback replaces the first.
+    ///
+    /// Where the ledger outlives the process (`sqlite:` does), so does an alert until it was told: one whose callback panics,
+    /// answers `Err` or is cut off with its process is told again after a while, under the same [`Alert::id`], by
+    /// this gate or another one on that ledger that has a callback or takes alerts. A callback that takes longer than 15
+    /// seconds may find that its alert was told elsewhere as well. In `memory:` an alert that failed is lost.
+    pub fn on_alert<H: Heard>(&self, callback: impl Fn(&Alert) -> H + Send + Sync + 'static) {
+        self.core.alerts.on_alert(Arc::new(move |alert| callback(alert).is_heard()));
+    }
+
+    /// Takes at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept. Taken is told: the ledger is
+    /// asked for what nobody else has and told to forget what is taken, so that this may block where calls may.
+    pub fn take_alerts(&self, most: usize) -> Vec<Alert> {
+        self.core.alerts.take(most)
+    }
+}
+
 /// Where alerts go. Nothing here ever waits for a callback.
 pub(super) struct AlertDesk {
     outbox: Arc<Outbox>,
@@ -127,8 +147,7 @@ impl AlertDesk {
         self.here().shared.lost()
     }
 
-    /// Waits until the callback has seen every alert told so far, here or in the ledger. Not to be called from the
-    /// callback.
+    /// Waits until the callback has seen every alert told so far, here or in the ledger. From the callback it does not wait.
     pub(super) fn flush(&self) {
         let shared = {
             let mut worker = self.here();

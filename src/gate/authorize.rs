@@ -3,39 +3,23 @@
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::core::{Of, Refused, Subject, account, not_remembered};
+use super::core::{Of, Refused, Subject, not_remembered};
 use super::events::EventKind;
 use super::lane::Count;
-use super::open::Builder;
-use super::{Alert, Balances, Error, Gate, Heard, OnUnavailable, Permit, Request, Settlement, hold_ids};
+use super::{Error, Gate, OnUnavailable, Permit, Request, Settlement, hold_ids};
 use crate::budget::{Hold, Owner, PermitId, Phase, Usage};
 use crate::id::KeyId;
 use crate::key::Key;
-use crate::ledger::{Closing, Lease, NotReserved, Tally};
+use crate::ledger::{Closing, NotReserved};
 use crate::policy::Refusal;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
 
 const LONGEST_REQUEST_ID: usize = 256;
-/// So many calls in flight and leases are looked through for leases.
-const MOST_LISTED: usize = 65_536;
 // What a recorded usage is known by beside its name: never that of a request, so none is taken for another.
 const RECORDED: u128 = 1;
 
 impl Gate {
-    /// Opens a gate at `url` with the default settings; see [`Builder::open`] for what a URL may be.
-    ///
-    /// # Errors
-    /// As [`Builder::open`].
-    pub fn open(url: &str) -> Result<Self, Error> {
-        Self::builder().open(url)
-    }
-
-    /// A gate to be set up.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     /// The key that `secret` belongs to, if it is in force: its shape, its digest and its state are checked, its policy and
     /// budget are not.
     ///
@@ -50,7 +34,8 @@ impl Gate {
     /// set aside. Checked in this order; nothing is consumed unless all of it holds.
     ///
     /// # Errors
-    /// The [`Denial`] to send. The same limits always give the same answer, at any concurrency.
+    /// The [`Denial`] to send. A request kept out only by calls in flight is denied as transient; any other denial stands until
+    /// time passes or somebody changes something.
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Denial> {
         let admitted = self.core.waiting.sit_out(
             request.wait,
@@ -120,79 +105,6 @@ impl Gate {
             }
         };
         self.core.record(&subject, &mut hold, usage)
-    }
-
-    /// Where the budgets of a key stand now.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
-    pub fn usage(&self, id: &KeyId) -> Result<Balances, Error> {
-        let key = self.key(id)?;
-        let now = self.core.clock.now();
-        let limits = key.limits();
-        let mut lapses = Vec::new();
-        let rows = self.core.books.rows(account(&key, &limits), now, &mut lapses);
-        self.core.tell_lapses(&key, lapses);
-        Ok(Balances::new(&limits, key.calendar().windows(now), &rows?))
-    }
-
-    /// What a key used on each of the last `days` days on which it used anything, by model, the last day first: as far as
-    /// the ledger keeps a history, which `sqlite:` does and `memory:` does not.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
-    pub fn history(&self, id: &KeyId, days: usize) -> Result<Vec<Tally>, Error> {
-        Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
-    }
-
-    /// The leases that are open on the budgets of a key, of whichever process ([`Builder::leased`]); with more than 65 536 calls
-    /// in flight, perhaps not all of them. One whose process is dead stays held until it is settled by its
-    /// [`permit_id`](Lease::permit_id), with what the process used and had not reported. A process that is alive notices that its lease was settled, takes another, and charges what it used itself.
-    ///
-    /// # Errors
-    /// [`Error::Ledger`].
-    pub fn leases(&self, id: &KeyId) -> Result<Vec<Lease>, Error> {
-        let owner = Owner::new(id.clone());
-        // A lease never lapses, so the end of time finds every one.
-        let live = self.core.books.ledger().due(&owner, Timestamp::MAX, MOST_LISTED)?;
-        Ok(live.iter().filter_map(|hold| Lease::of(id, hold)).collect())
-    }
-
-    /// Calls `callback` with every alert from now on, on a thread of the library's own: it may be slow, and alerts wait for
-    /// it in a bounded queue. A second callback replaces the first.
-    ///
-    /// Where the ledger outlives the process (`sqlite:` does), so does an alert until it was told: one whose callback panics,
-    /// answers `Err` or is cut off with its process is told again after a while, under the same [`Alert::id`], by
-    /// this gate or another one on that ledger that has a callback or takes alerts. A callback that takes longer than 15
-    /// seconds may find that its alert was told elsewhere as well. In `memory:` an alert that failed is lost.
-    pub fn on_alert<H: Heard>(&self, callback: impl Fn(&Alert) -> H + Send + Sync + 'static) {
-        self.core.alerts.on_alert(Arc::new(move |alert| callback(alert).is_heard()));
-    }
-
-    /// Takes at most `most` alerts that nobody took yet, oldest first; the last 1024 are kept. Taken is told: the ledger is
-    /// asked for what nobody else has and told to forget what is taken, so that this may block where calls may.
-    pub fn take_alerts(&self, most: usize) -> Vec<Alert> {
-        self.core.alerts.take(most)
-    }
-
-    /// Asks the store for news now, instead of within the refresh interval.
-    ///
-    /// # Errors
-    /// If the store cannot answer, or its records are not valid: those in force stay in force.
-    pub fn refresh(&self) -> Result<(), Error> {
-        Ok(self.core.refresher.refresh(&self.core, self.core.clock.now())?)
-    }
-
-    /// Waits until everything is where it is kept and every alert was told to the callback, if there is one. Not to be called
-    /// from there.
-    ///
-    /// # Errors
-    /// [`Error::Ledger`] if something could not be brought where it is kept.
-    pub fn flush(&self) -> Result<(), Error> {
-        // What is brought there may cross a threshold.
-        let flushed = self.core.books.ledger().flush();
-        self.core.alerts.flush();
-        Ok(flushed?)
     }
 
     /// Sets the estimate aside for a request that passed the policy.
@@ -281,12 +193,4 @@ pub(super) fn policy_denial(refusal: Refusal, model: Option<&str>) -> Denial {
 // What is wrong otherwise is the same for whoever is told.
 fn checked_request_id(id: &str) -> Result<&str, &'static str> {
     if (1..=LONGEST_REQUEST_ID).contains(&id.len()) { Ok(id) } else { Err("must be 1 to 256 bytes long") }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        // Whoever must know that everything arrived calls `flush`.
-        let _ = self.core.books.ledger().flush();
-        self.core.alerts.retire();
-    }
 }

@@ -34,10 +34,11 @@ pub enum Error {
     /// The state of things forbids it: a revision that moved on, an edit that would widen, a sixth secret.
     #[error("{0}")]
     Conflict(String),
-    /// The permit was settled or released before; nothing was charged now.
+    /// The permit was settled or released before; nothing was charged now. This is what it came to then. Only `usage` is
+    /// remembered; the other fields are empty.
     #[error("this permit was already settled; nothing was charged again")]
     AlreadySettled(Box<Settlement>),
-    /// There is no room for an extension.
+    /// A request or an extension was denied.
     #[error(transparent)]
     Denied(#[from] Denial),
     /// The ledger or the store cannot answer. What was asked may be asked again.

@@ -7,8 +7,8 @@ use thread_local::ThreadLocal;
 
 use crate::wire::Reason;
 
-// A number for a hold has room for as many threads at once as Linux has, and for 4 billion thousand holds of each before
-// its own first come again.
+// The number of a hold is its thread's in the low 22 bits, as many as Linux has threads at once, and a count of that thread's
+// holds in the other 42: it begins again after 2^42 holds.
 const LANE_BITS: u32 = 22;
 
 /// What happened, as `stats()` counts it.

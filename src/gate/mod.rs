@@ -20,6 +20,7 @@ mod refresh;
 mod request;
 mod stats;
 mod teller;
+mod upkeep;
 mod waiting;
 
 use std::fmt;

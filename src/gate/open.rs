@@ -69,6 +69,21 @@ impl Default for Builder {
     }
 }
 
+impl Gate {
+    /// Opens a gate at `url` with the default settings; see [`Builder::open`] for what a URL may be.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder().open(url)
+    }
+
+    /// A gate to be set up.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
     /// Reads the time from `clock`: for tests and replays. The default is the system clock.
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
@@ -86,24 +101,26 @@ impl Builder {
         Self { ledger: Some(ledger), ..self }
     }
 
-    /// Keeps key records at `url`, whatever the URL that the gate is opened at says.
+    /// Keeps key records at `url`, whatever the URL that the gate is opened at says: any URL that [`Builder::open`] takes.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] for a URL that names no store.
+    /// [`Error::InvalidValue`] for a URL that is none of those, [`Error::Ledger`] if a SQLite file cannot be opened. A policy
+    /// file is read when the gate is opened.
     pub fn store_at(self, url: &str) -> Result<Self, Error> {
         rooms_at(url).map(|(store, _)| self.store(store))
     }
 
-    /// Keeps budgets at `url`, whatever the URL that the gate is opened at says.
+    /// Keeps budgets at `url`, whatever the URL that the gate is opened at says: any URL that [`Builder::open`] takes. A policy
+    /// file holds no budgets: `file:` keeps them in this process, as `memory:` does, and the file is not read.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] for a URL that names no ledger.
+    /// As [`Builder::store_at`].
     pub fn ledger_at(self, url: &str) -> Result<Self, Error> {
         rooms_at(url).map(|(_, ledger)| self.ledger(ledger))
     }
 
     /// Takes slices of the budgets and hands them out in this process, so that most calls do not ask the ledger: for a
-    /// ledger that processes share. No limit is passed for it. What differs is said at
+    /// ledger that processes share. Limits still hold exactly. What differs is said at
     /// [`LeasedLedger`](crate::ledger::LeasedLedger): permits are settled in the process that was asked for them, alerts come
     /// a second or more later, calls in flight are bounded for each process, and what a killed process had leased stays held until
     /// somebody settles it ([`Gate::leases`](super::Gate::leases)).
@@ -122,7 +139,7 @@ impl Builder {
     }
 
     /// How long a hold lives when nobody settles it. The default is ten minutes; [`Permit::extend`](super::Permit::extend)
-    /// begins it anew.
+    /// begins it anew. With zero a hold lapses as soon as it is made, and the call is settled late.
     pub fn hold_lifetime(mut self, lifetime: Duration) -> Self {
         self.terms.lifetime = lifetime;
         self
@@ -134,7 +151,8 @@ impl Builder {
         self
     }
 
-    /// The most calls of one key in flight at once, 4096 by default. One more is denied `rate_limited`.
+    /// The most calls of one key in flight at once, 4096 by default. One more is denied `rate_limited`;
+    /// with zero every call is.
     pub fn max_in_flight(mut self, most: u32) -> Self {
         self.terms.most_live = most;
         self
@@ -146,12 +164,14 @@ impl Builder {
     }
 
     /// How old the records of a store that others write to may grow before it is asked for news, and how often a ledger
-    /// that keeps alerts is asked for those that nobody was told. The default is a second.
+    /// that keeps alerts is asked for those that nobody was told. The default is a second. With zero the store is asked in every
+    /// call, and the ledger 20 times a second.
     pub fn refresh_interval(self, refresh_interval: Duration) -> Self {
         Self { refresh_interval, ..self }
     }
 
     /// How long such a store may be silent before calls are denied `ledger_unavailable`. The default is 30 seconds.
+    /// With zero a call is denied unless the store has answered at that instant.
     pub fn stale_limit(self, stale_limit: Duration) -> Self {
         Self { stale_limit, ..self }
     }
@@ -168,7 +188,7 @@ impl Builder {
         self
     }
 
-    /// Opens the gate at `url`.
+    /// Opens the gate at `url`. With both a store and a ledger given, the URL is not read.
     ///
     /// - `memory:` keeps keys and budgets in this process.
     /// - `file:///etc/enclava/policy.json` reads keys from a policy file and keeps budgets in this process.

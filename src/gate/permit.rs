@@ -111,7 +111,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// What a hold that was ended before came to then.
+    /// What a hold that was ended before came to then. Only `usage` is remembered; the other fields are empty.
     pub(super) fn first(hold: &Hold) -> Self {
         Self { usage: hold.standing.usage, overrun: Usage::ZERO, late: false, alerts: Vec::new() }
     }

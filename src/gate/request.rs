@@ -76,7 +76,8 @@ impl<'a> Request<'a> {
         Facts { ip: self.ip, endpoint: self.endpoint, purpose: self.purpose, model: self.model }
     }
 
-    /// How long to sit out a denial that calls in flight alone are the cause of. Zero, the default, does not wait.
+    /// How long to wait, blocking this thread, while nothing but calls in flight stands in the way. Zero, the default, does not
+    /// wait.
     pub fn wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
     }

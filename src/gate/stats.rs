@@ -1,14 +1,20 @@
-//! Where budgets stand, and what the gate counted.
+//! Where budgets stand and stood, and what the gate counted.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Gate;
+use super::core::account;
 use super::lane::Count;
-use crate::budget::{Amount, Limits, Meter, Row, Windows};
+use super::{Error, Gate};
+use crate::budget::{Amount, Limits, Meter, Owner, Row, Windows};
+use crate::id::KeyId;
+use crate::ledger::{Lease, Tally};
 use crate::time::Timestamp;
 use crate::wire::Reason;
+
+/// So many calls in flight and leases are looked through for leases.
+const MOST_LISTED: usize = 65_536;
 
 /// Where one meter stands in its present window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,7 +25,7 @@ pub struct Balance {
     pub held: Amount,
     /// The limit; `None` is no limit.
     pub limit: Option<Amount>,
-    /// What the next call may be: the limit less what is used and held, at least zero; `None` is no limit.
+    /// The most that the next call may be estimated at: the limit less what is used and held, at least zero; `None` is no limit.
     pub remaining: Option<Amount>,
     /// When the window ends and the meter starts from zero.
     pub resets_at: Timestamp,
@@ -92,6 +98,43 @@ pub struct Stats {
 }
 
 impl Gate {
+    /// Where the budgets of a key stand now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
+    pub fn usage(&self, id: &KeyId) -> Result<Balances, Error> {
+        let key = self.key(id)?;
+        let now = self.core.clock.now();
+        let limits = key.limits();
+        let mut lapses = Vec::new();
+        let rows = self.core.books.rows(account(&key, &limits), now, &mut lapses);
+        self.core.tell_lapses(&key, lapses);
+        Ok(Balances::new(&limits, key.calendar().windows(now), &rows?))
+    }
+
+    /// What a key used on each of the last `days` days on which it used anything, by model, the last day first: as far as
+    /// the ledger keeps a history, which `sqlite:` does and `memory:` does not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a key, [`Error::Ledger`].
+    pub fn history(&self, id: &KeyId, days: usize) -> Result<Vec<Tally>, Error> {
+        Ok(self.core.books.ledger().history(self.key(id)?.owner(), days)?)
+    }
+
+    /// The leases that are open on the budgets of a key, of whichever process
+    /// ([`Builder::leased`](super::Builder::leased)); with more than 65 536 calls in flight, perhaps not all of them. One whose
+    /// process is dead stays held until it is settled by its [`permit_id`](Lease::permit_id), with what the process used and had
+    /// not reported. A process that is alive notices that its lease was settled, takes another, and charges what it used itself.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`].
+    pub fn leases(&self, id: &KeyId) -> Result<Vec<Lease>, Error> {
+        let owner = Owner::new(id.clone());
+        // A lease never lapses, so the end of time finds every one.
+        let live = self.core.books.ledger().due(&owner, Timestamp::MAX, MOST_LISTED)?;
+        Ok(live.iter().filter_map(|hold| Lease::of(id, hold)).collect())
+    }
+
     /// What this gate counted since it was opened. Counters are read one by one: each is right, and together they are of
     /// about the same moment.
     pub fn stats(&self) -> Stats {

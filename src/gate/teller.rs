@@ -177,7 +177,7 @@ impl Shared {
         self.state.lock().runs_on = Some(this_thread());
         let mut asked = Instant::now();
         loop {
-            // Whatever panics loses its own alert and nothing else.
+            // Whatever panics has told nobody its own alert, and nothing else is lost. A ledger that keeps alerts hands it out again.
             let guarded = |work: &dyn Fn() -> bool| catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
             match self.next(asked) {
                 Work::Tell(alert, callback) => {

@@ -9,27 +9,30 @@ macro_rules! field_setters {
                 /// What people say about it: up to 500 characters.
                 description
                 /// The models it may use, as exact names or with one trailing `*`, which stands for one character or more;
-                /// none listed is every model.
+                /// none listed is every model. At most 10 000 of them.
                 allowed_models
-                /// The models it may not use, whatever it is allowed: `["o1", "o1*"]` for `o1` and all that begins so.
+                /// The models it may not use, whatever it is allowed: `["o1", "o1*"]` for `o1` and all that begins so. At
+                /// most 10 000.
                 denied_models
                 /// The one purpose it serves.
                 purpose
-                /// The most it may spend in a day, in US dollars: `"50.00"`, `50` or a `Decimal`.
+                /// The most it may spend in a day, in US dollars: `"50.00"`, `50` or a `Decimal`, up to 1 000 000 000. 0 allows
+                /// nothing.
                 daily_spend_limit
-                /// The most it may spend in a calendar month, in US dollars.
+                /// The most it may spend in a calendar month, in US dollars, up to 1 000 000 000. 0 allows nothing.
                 monthly_spend_limit
-                /// The most tokens it may use in a day.
+                /// The most tokens it may use in a day, up to 2^53 - 1. 0 allows nothing.
                 daily_token_limit
                 /// The share of each limit at which an alert is sent: `"0.8"` for 80 %.
                 alert_threshold
-                /// The addresses and networks it may be used from.
+                /// The addresses and networks it may be used from, 1 to 1 000 of them: an empty list is an error.
                 allowed_ips
-                /// The endpoints it may call: `/v1/models`, `/v1/*`, `POST /v1/embeddings`.
+                /// The endpoints it may call: `/v1/models`, `/v1/*`, `POST /v1/embeddings`. 1 to 256 of them: an empty list is an
+                /// error.
                 allowed_endpoints
-                /// Before when it is refused: a `Timestamp` or RFC 3339 text.
+                /// The instant before which it is refused: a `Timestamp` or RFC 3339 text.
                 not_before
-                /// From when on it is refused: a `Timestamp` or RFC 3339 text.
+                /// The instant from which on it is refused: a `Timestamp` or RFC 3339 text.
                 expires_at
                 /// The IANA time zone whose midnight ends its day.
                 timezone

@@ -25,7 +25,7 @@ impl StoredSecret {
         self.created_at
     }
 
-    /// From when on it is refused, if an end is set.
+    /// The instant from which on it is refused, if an end is set.
     pub const fn retires_at(&self) -> Option<Timestamp> {
         self.retires_at
     }

@@ -240,8 +240,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_an_object_or_an_error(text in "[\\[\\]{}\":,\\\\a0\\-.eu \n]{0,60}") {
-            let _ = parse_object(text.as_bytes());
+        fn an_object_that_is_read_is_written_as_one_that_reads_the_same(
+            text in "[\\[\\]{}\":,\\\\a0\\-.eu \n]{0,60}|\\{\"a\":[\\[\\]{}\":,a0\\-. ]{1,6}\\}",
+        ) {
+            if let Ok(members) = parse_object(text.as_bytes()) {
+                let (object, mut written) = (Value::Object(members), String::new());
+                // The object itself, and what stands in the deepest list.
+                prop_assert!(object.write_json(&mut written, DEEPEST + 2).is_some());
+                prop_assert_eq!(parse_object(written.as_bytes()).map(Value::Object), Ok(object));
+            }
         }
     }
 }

@@ -161,12 +161,12 @@ impl Key {
         self.threshold
     }
 
-    /// Before when it is refused.
+    /// The instant before which it is refused.
     pub fn not_before(&self) -> Option<Timestamp> {
         self.rare().and_then(|rare| rare.not_before.get())
     }
 
-    /// From when on it is refused.
+    /// The instant from which on it is refused.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.rare().and_then(|rare| rare.expires_at.get())
     }

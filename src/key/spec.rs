@@ -112,12 +112,13 @@ impl KeySpec {
         self.set(Field::HintStyle.name(), style)
     }
 
-    /// Takes in a secret made elsewhere.
+    /// Takes in a secret made elsewhere: 22 to 512 visible ASCII characters.
     pub fn secret(self, secret: &str) -> Self {
         self.set(Field::Secret.name(), secret)
     }
 
-    /// Takes in a secret made elsewhere by its hash, as it is stored: `sha256:<64 hex>`.
+    /// Takes in a secret made elsewhere by its hash, as it is stored: `sha256:<64 hex>`, or `hs256:<pepper id>:<64 hex>`
+    /// where it was keyed with a pepper.
     pub fn key_hash(self, hash: impl Into<Value<'static>>) -> Self {
         self.set(Field::KeyHash.name(), hash)
     }

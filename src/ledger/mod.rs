@@ -6,7 +6,6 @@ mod memory;
 mod seats;
 mod terms;
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,9 +31,9 @@ pub use terms::{Account, Closing, Lapse, NotReserved, OnLapse, Tally, Terms};
 ///    what the rows became to `rows`, and answer [`Outcome::Taken`].
 ///
 /// A row is never reset: another window is another row. Keep the rows of the last two windows, and those that a hold
-/// which is still open was pinned to. Live holds are kept; of resolved ones a bounded number for each owner, oldest
-/// forgotten first: for longer than a step about one can be on its way, where that is not at once. A call may block and may fail; if it fails after it may have been taken, taking it again is safe,
-/// because the revision has moved.
+/// which is still open was pinned to. Keep live holds. Of ended ones keep a bounded number for each owner and forget the oldest
+/// first; an engine whose steps may arrive late keeps each longer than a step can be under way. A call may block and may fail;
+/// if it fails after it may have been taken, taking it again is safe, because the revision has moved.
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// Takes one step, or says why not. `rows` has one place for each of the step's changes, in order, and is written
     /// when the answer is [`Outcome::Taken`] or [`Outcome::Refused`].
@@ -134,10 +133,5 @@ impl LedgerError {
     /// An error with this message for the operator. It must not hold a secret.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
-    }
-
-    /// An error with the message of `source`.
-    pub fn from_source(source: &(dyn Error + 'static)) -> Self {
-        Self(source.to_string())
     }
 }

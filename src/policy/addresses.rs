@@ -246,8 +246,13 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_an_entry_or_an_error(text in "[0-9a-f:./%\\[\\] ]{0,24}") {
-            let _ = AddressRules::parse_entry(&text);
+        fn a_text_that_is_read_is_written_as_one_that_reads_the_same(
+            text in "[0-9a-f:./%\\[\\] ]{0,24}|[0-9]{1,3}(\\.[0-9]{1,2}){3}(/[0-9]{1,2})?|::[0-9a-f]{1,4}(/1[0-9]{2})?",
+        ) {
+            if let Ok(network) = AddressRules::parse_entry(&text) {
+                prop_assert_eq!(AddressRules::parse_entry(&entry_text(&network)), Ok(network));
+                prop_assert!(AddressRules::new([network]).contains(network.addr()));
+            }
         }
     }
 }

@@ -263,8 +263,16 @@ mod tests {
         }
 
         #[test]
-        fn any_request_is_answered(endpoint in "\\PC{0,40}") {
-            let _ = rules(&["/v1/*"]).permits(&endpoint);
+        fn what_passes_is_below_and_plain(endpoint in "(GET )?/v1(/|/[a/.%?;#\\\\*é ]{1,8})|\\PC{0,40}") {
+            let path = endpoint.strip_prefix("GET ").unwrap_or(&endpoint);
+            let below = path.strip_prefix("/v1/").unwrap_or_default();
+            let odd = below.contains(['%', '?', ';', '#', '\\', 'é', ' ']) || format!("/{below}").contains("//");
+            let dots = below.split('/').any(|segment| segment == "." || segment == "..");
+            if rules(&["/v1/*"]).permits(&endpoint) {
+                prop_assert!(!below.is_empty() && !odd && !dots);
+            } else {
+                prop_assert!(below.is_empty() || odd || dots || !below.is_ascii());
+            }
         }
     }
 }

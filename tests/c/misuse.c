@@ -193,6 +193,26 @@ static void used_twice(const desk *desk) {
   enclava_permit_free(permit);
 }
 
+/* One thing given for two: nothing is written over while it is read. */
+static void the_same_twice(void) {
+  enclava_prices *prices;
+  enclava_change change;
+  enclava_moved moved;
+  OK(enclava_prices_parse(enclava_text("models.gpt-4 = { input = 0.03, output = 0.06, per = \"1k\" }"),
+                          ENCLAVA_PRICE_FORMAT_TOML, &prices, NULL));
+  OK(enclava_prices_extend(prices, prices));
+  CHECK(enclava_prices_count(prices) == 1);
+  enclava_prices_free(prices);
+
+  memset(&change, 0, sizeof change);
+  memset(&moved, 0, sizeof moved);
+  change.meter = ENCLAVA_METER_DAILY_SPEND;
+  change.used.low = 5;
+  moved.row.used.low = 2;
+  OK(enclava_change_carry_out(&change, &moved.row, &moved));
+  CHECK(moved.row.used.low == 7 && moved.told == 0);
+}
+
 /* What was handed out outlives the gate. */
 static void after_the_gate(void) {
   desk desk = desk_open(NULL, SPEC);
@@ -223,6 +243,7 @@ int main(void) {
   other_sizes(&desk);
   larger_answers(&desk);
   used_twice(&desk);
+  the_same_twice();
   desk_close(&desk);
   after_the_gate();
   return 0;

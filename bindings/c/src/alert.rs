@@ -5,13 +5,13 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use enclava_keys::budget::{Amount, Meter};
+use enclava_keys::budget::Meter;
 use enclava_keys::{Alert, Gate};
 
 use crate::fault::Fault;
 use crate::gate::enclava_gate;
 use crate::guard::{guard, or};
-use crate::handle::{Slot, given};
+use crate::handle::{Slot, Userdata, given};
 use crate::money::enclava_usage;
 use crate::sized::{self, Growable};
 use crate::status::enclava_status;
@@ -89,8 +89,8 @@ pub extern "C" fn enclava_alert_read(
             meter: enclava_meter::number(alert.meter),
             threshold: alert.threshold.basis_points().into(),
             reserved: 0,
-            used: counted(alert.used),
-            limit: counted(alert.limit),
+            used: enclava_usage::counted(alert.used),
+            limit: enclava_usage::counted(alert.limit),
             window_start: alert.window_start.as_micros(),
             resets_at: alert.resets_at.as_micros(),
         };
@@ -139,7 +139,7 @@ pub extern "C" fn enclava_alert_key_name(
 ///
 /// The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
 /// request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
-/// ledger outlives them. It must not free the gate, flush it, or leave by longjmp or a C++ exception.
+/// ledger outlives them. It must not free the gate, or leave by longjmp or a C++ exception.
 ///
 /// `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
 /// runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their
@@ -155,7 +155,7 @@ pub extern "C" fn enclava_gate_on_alert(
     guard(|| {
         let gate = given(gate, "gate")?;
         let callback = given(callback, "callback")?;
-        let userdata = Userdata(userdata);
+        let userdata = Userdata::new(userdata);
         let ear = gate.1.open();
         gate.0.on_alert(move |alert| {
             ear.hear()?;
@@ -220,33 +220,5 @@ impl Ear {
             // An alert may have come in between. The gate knows best whether its callback runs, even in a child of fork().
             let _ = gate.flush();
         }
-    }
-}
-
-/// An amount in the unit of its meter.
-pub(crate) fn counted(amount: Amount) -> enclava_usage {
-    match amount {
-        Amount::Spend(money) => enclava_usage { cost: money.into(), tokens: 0 },
-        Amount::Tokens(tokens) => enclava_usage { tokens, ..enclava_usage::ZERO },
-    }
-}
-
-/// A caller's pointer that goes along with a callback and is never followed here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Userdata(*mut c_void);
-
-// SAFETY: the pointer is handed back as it came; the caller, who gives it together with a callback that the header says
-// is called from other threads, answers for what is behind it.
-unsafe impl Send for Userdata {}
-// SAFETY: as above.
-unsafe impl Sync for Userdata {}
-
-impl Userdata {
-    pub(crate) fn new(pointer: *mut c_void) -> Self {
-        Self(pointer)
-    }
-
-    pub(crate) fn get(&self) -> *mut c_void {
-        self.0
     }
 }

@@ -6,7 +6,6 @@ use enclava_keys::budget::PermitId;
 use enclava_keys::gate::Balance;
 use enclava_keys::{Gate, KeyId, Settlement};
 
-use crate::alert::counted;
 use crate::error::enclava_error;
 use crate::fault::Fault;
 use crate::gate::enclava_gate;
@@ -65,10 +64,10 @@ unsafe impl Growable for enclava_balances {
 impl From<Balance> for enclava_balance {
     fn from(balance: Balance) -> Self {
         Self {
-            used: counted(balance.used),
-            held: counted(balance.held),
-            limit: balance.limit.map_or(enclava_usage::ZERO, counted),
-            remaining: balance.remaining.map_or(enclava_usage::ZERO, counted),
+            used: enclava_usage::counted(balance.used),
+            held: enclava_usage::counted(balance.held),
+            limit: balance.limit.map_or(enclava_usage::ZERO, enclava_usage::counted),
+            remaining: balance.remaining.map_or(enclava_usage::ZERO, enclava_usage::counted),
             resets_at: balance.resets_at.as_micros(),
             is_limited: balance.limit.is_some().into(),
             reserved: 0,

@@ -90,8 +90,8 @@ pub extern "C" fn enclava_error_denial(error: Option<&enclava_error>) -> Option<
     or(None, || error?.denial.as_ref())
 }
 
-/// The first settlement if the status is ENCLAVA_STATUS_ALREADY_SETTLED, else NULL. It belongs to the error and lives as
-/// long.
+/// The first settlement if the status is ENCLAVA_STATUS_ALREADY_SETTLED, else NULL. Its usage is always remembered; all
+/// else may be empty. It belongs to the error and lives as long.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_error_settlement(error: Option<&enclava_error>) -> Option<&enclava_settlement> {
     or(None, || error?.first.as_ref())

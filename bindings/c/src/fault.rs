@@ -54,7 +54,9 @@ impl fmt::Display for Fault {
             Self::NotUtf8(field) => write!(f, "{field}: must be UTF-8"),
             Self::StructSize(field, message) => write!(f, "{field}: {message}"),
             Self::BufferTooSmall => f.write_str("the buffer does not hold the text and its NUL"),
-            Self::Busy => f.write_str("the queue has as many jobs as it may; take some that are done first"),
+            Self::Busy => f.write_str(
+                "the queue holds as many calls as it may; call enclava_queue_run(), then submit again",
+            ),
             Self::Value { field, message } => write!(f, "{field}: {message}"),
             Self::NotFound(what) => write!(f, "there is no {what}"),
             Self::Core(error) => fmt::Display::fmt(error, f),

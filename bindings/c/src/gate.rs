@@ -79,7 +79,7 @@ pub struct enclava_options {
     /// What your store is handed with every call. It must live until the table's `release` is called.
     pub store_data: *mut c_void,
     /// 1: take slices of the budgets and hand them out in this process, so that most calls do not ask the ledger; for one that
-    /// processes share. No limit is passed for it. Permits and request ids then work in the process that was asked for them,
+    /// processes share. Limits still hold exactly. Permits and request ids then work in the process that was asked for them,
     /// alerts come a second or more later, calls in flight are bounded for each process, and what a killed process had leased
     /// stays held until its permit is settled (enclava_gate_leases()).
     pub leased: i32,
@@ -211,7 +211,7 @@ pub extern "C" fn enclava_gate_refresh(
     explain(error, || Ok(given(gate, "gate")?.0.refresh()?))
 }
 
-/// Waits until every alert was told and everything is where it is kept. Not to be called from an alert callback.
+/// Waits until every alert was told and everything is where it is kept. From an alert callback it does not wait for alerts.
 ///
 /// May block. Callable from any threads at once.
 /// @return ENCLAVA_STATUS_LEDGER if something could not be brought there.

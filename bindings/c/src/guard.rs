@@ -1,4 +1,5 @@
-//! The panic wall. Every exported function runs inside one of these, and nothing else catches.
+//! The panic wall. Every exported function runs inside one of these, but for the two that tell versions, and nothing else
+//! catches.
 
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -39,7 +39,7 @@ pub enum enclava_key_state {
 #[derive(Debug)]
 pub struct enclava_key(pub(crate) Arc<Key>);
 
-/// Keys in the order of their ids, that is, of their making.
+/// Keys in the order of their ids: generated ids first, by their making, then ids of your own, by their text.
 ///
 /// Immutable: any threads may read it at once.
 #[derive(Debug)]

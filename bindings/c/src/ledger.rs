@@ -8,13 +8,14 @@ use enclava_keys::Timestamp;
 use enclava_keys::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
 use enclava_keys::ledger::{Ledger, LedgerError};
 
-use crate::alert::{Userdata, enclava_meter};
+use crate::alert::enclava_meter;
 use crate::fault::Fault;
 use crate::guard::guard;
-use crate::handle::given;
+use crate::handle::{Userdata, given};
 use crate::sized::{self, Growable};
 use crate::status::enclava_status;
 use crate::step::{enclava_change, enclava_hold, enclava_moved, enclava_row, enclava_units};
+use crate::table::{NoAnswer, answered, lent};
 use crate::text::enclava_str;
 use crate::time::{enclava_time, read_time};
 
@@ -50,7 +51,7 @@ pub struct enclava_step {
     pub becomes: *const enclava_hold,
     /// The revision that it is expected to have; 0 if there is no such hold.
     pub expected: u32,
-    /// The most live holds that the first owner may have before this step, where `is_bounded` is 1.
+    /// The most live holds that the first owner may have with this one, where `is_bounded` is 1.
     pub most_live: u32,
     /// 1 if `most_live` counts.
     pub is_bounded: i32,
@@ -199,7 +200,7 @@ impl Foreign {
 
 impl Ledger for Foreign {
     fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        let apply = self.table.apply.ok_or_else(missing)?;
+        let apply = self.table.apply.ok_or(NoAnswer::Missing)?;
         let names: Vec<String> = step.parties.iter().map(|party| party.owner.id().to_string()).collect();
         let owners: Vec<enclava_str> = names.iter().map(|name| lent(name)).collect();
         let changes: Vec<enclava_change> = step.changes().map(|change| enclava_change::of(&change)).collect();
@@ -244,7 +245,7 @@ impl Ledger for Foreign {
     }
 
     fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError> {
-        let row = self.table.row.ok_or_else(missing)?;
+        let row = self.table.row.ok_or(NoAnswer::Missing)?;
         let name = owner.id().to_string();
         let mut told = enclava_row { used: 0.into(), held: enclava_units::from(0), marks: 0 };
         let meter = enclava_meter::number(meter);
@@ -253,7 +254,7 @@ impl Ledger for Foreign {
     }
 
     fn hold(&self, owner: &Owner, id: HoldId) -> Result<Option<Hold>, LedgerError> {
-        let hold = self.table.hold.ok_or_else(missing)?;
+        let hold = self.table.hold.ok_or(NoAnswer::Missing)?;
         let (name, id) = (owner.id().to_string(), id.0.to_be_bytes());
         let (mut told, mut found) = (enclava_hold::ZERO, 0);
         answered(hold(lent(&name), id.as_ptr(), &raw mut told, &raw mut found, self.data.get()))?;
@@ -261,7 +262,7 @@ impl Ledger for Foreign {
     }
 
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
-        let due = self.table.due.ok_or_else(missing)?;
+        let due = self.table.due.ok_or(NoAnswer::Missing)?;
         let name = owner.id().to_string();
         let mut told = enclava_holds(Vec::new());
         answered(due(lent(&name), now.as_micros(), most, &raw mut told, self.data.get()))?;
@@ -269,9 +270,9 @@ impl Ledger for Foreign {
     }
 
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {
-        let forget = self.table.forget.ok_or_else(missing)?;
+        let forget = self.table.forget.ok_or(NoAnswer::Missing)?;
         let name = owner.id().to_string();
-        answered(forget(lent(&name), self.data.get()))
+        Ok(answered(forget(lent(&name), self.data.get()))?)
     }
 
     fn is_shared(&self) -> bool {
@@ -279,7 +280,7 @@ impl Ledger for Foreign {
     }
 
     fn flush(&self) -> Result<(), LedgerError> {
-        self.table.flush.map_or(Ok(()), |flush| answered(flush(self.data.get())))
+        Ok(self.table.flush.map_or(Ok(()), |flush| answered(flush(self.data.get())))?)
     }
 }
 
@@ -295,18 +296,6 @@ impl fmt::Debug for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Foreign").finish_non_exhaustive()
     }
-}
-
-fn lent(text: &str) -> enclava_str {
-    enclava_str { data: text.as_ptr().cast(), len: text.len() }
-}
-
-fn answered(code: i32) -> Result<(), LedgerError> {
-    if code == 0 { Ok(()) } else { Err(LedgerError::new(format!("it answered with error {code}"))) }
-}
-
-fn missing() -> LedgerError {
-    LedgerError::new("a function of its table is missing")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]

@@ -3,7 +3,7 @@
 //!
 //! A pointer is taken as `Option<&T>`, `Option<&mut T>` or `Option<Box<T>>`: NULL is a value like any other, and the caller
 //! of C, who reads the header, answers for what is not NULL. Texts, arrays and structs that may grow come as raw
-//! pointers and are followed in `text` and `sized`.
+//! pointers and are followed in `text` and `sized`; so does what may overlap, in `handle`.
 
 #![allow(non_camel_case_types, reason = "the names of C")]
 #![allow(clippy::needless_pass_by_value, reason = "what C gives up is taken by value")]
@@ -86,6 +86,7 @@ mod fork;
 mod guard;
 mod handle;
 mod sized;
+mod table;
 
 pub use alert::*;
 pub use answer::*;

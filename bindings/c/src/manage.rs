@@ -128,8 +128,8 @@ pub extern "C" fn enclava_key_update(
 /// `secret` is the one chance to see the new text: free it with enclava_secret_free(). `key` may be NULL.
 ///
 /// May block. Callable from any threads at once.
-/// @return ENCLAVA_STATUS_CONFLICT if the key is revoked or has five secrets in force; ENCLAVA_STATUS_INVALID_VALUE for an
-/// overlap of more than 90 days.
+/// @return ENCLAVA_STATUS_CONFLICT if the key is revoked, disabled or expired, or has five secrets in force;
+/// ENCLAVA_STATUS_INVALID_VALUE for an overlap of more than 90 days.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_key_rotate(
     gate: Option<&enclava_gate>,

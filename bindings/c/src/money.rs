@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
 
+use enclava_keys::budget::Amount;
 use enclava_keys::{Money, Usage};
 
 use crate::fault::Fault;
@@ -56,6 +57,14 @@ impl enclava_money {
 
 impl enclava_usage {
     pub(crate) const ZERO: Self = Self { cost: enclava_money { usd: 0, pico: 0 }, tokens: 0 };
+
+    /// An amount in the unit of its meter.
+    pub(crate) fn counted(amount: Amount) -> Self {
+        match amount {
+            Amount::Spend(money) => Self { cost: money.into(), tokens: 0 },
+            Amount::Tokens(tokens) => Self { tokens, ..Self::ZERO },
+        }
+    }
 
     pub(crate) fn read(self) -> Result<Usage, Fault> {
         Ok(Usage::new(self.cost.read("cost")?, self.tokens))

@@ -9,7 +9,7 @@ use crate::error::enclava_error;
 use crate::fault::Fault;
 use crate::gate::enclava_gate;
 use crate::guard::{explain, guard, or};
-use crate::handle::{Slot, given};
+use crate::handle::{Slot, apart, given};
 use crate::status::enclava_status;
 use crate::text::enclava_str;
 
@@ -56,16 +56,18 @@ pub extern "C" fn enclava_prices_parse(
     })
 }
 
-/// Adds the prices of `later`, which win over those of the same models.
+/// Adds the prices of `later`, which win over those of the same models. If it is the same book, nothing changes.
 ///
 /// One thread at a time for `prices`.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_prices_extend(
-    prices: Option<&mut enclava_prices>,
-    later: Option<&enclava_prices>,
+    prices: *mut enclava_prices,
+    later: *const enclava_prices,
 ) -> enclava_status {
     guard(|| {
-        given(prices, "prices")?.0.extend(given(later, "later")?.0.clone());
+        if let Some((prices, later)) = apart(prices, later, ["prices", "later"])? {
+            prices.0.extend(later.0.clone());
+        }
         Ok(())
     })
 }

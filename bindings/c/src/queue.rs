@@ -11,11 +11,10 @@ use std::thread::{Builder, JoinHandle};
 use enclava_keys::Error;
 use parking_lot::{Condvar, Mutex};
 
-use crate::alert::Userdata;
 use crate::answer::enclava_answer;
 use crate::fault::Fault;
 use crate::guard::{guard, or};
-use crate::handle::{Slot, given};
+use crate::handle::{Slot, Userdata, given};
 use crate::status::enclava_status;
 
 const MOST_THREADS: u32 = 256;

@@ -32,7 +32,7 @@ pub struct enclava_request {
     pub request_id: enclava_str,
     /// The most that the call is expected to take.
     pub estimate: enclava_usage,
-    /// How many milliseconds to sit out a denial that calls in flight alone are the cause of. 0 never blocks for that.
+    /// How many milliseconds to wait, blocking this thread, while nothing but calls in flight stands in the way. 0 does not wait.
     pub wait_milliseconds: u64,
 }
 

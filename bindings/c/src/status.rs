@@ -21,7 +21,7 @@ pub enum enclava_status {
     StructSize = 3,
     /// The buffer does not hold the text and its NUL; `len` says how long the text is.
     BufferTooSmall = 4,
-    /// The queue has as many jobs as it may. Take some that are done, and submit again.
+    /// The queue holds as many calls as it may. Call enclava_queue_run(), then submit again.
     Busy = 5,
     /// The request is denied. Send the denial.
     Denied = 16,

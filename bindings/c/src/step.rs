@@ -10,7 +10,7 @@ use enclava_keys::budget::{
 use crate::alert::enclava_meter;
 use crate::fault::Fault;
 use crate::guard::guard;
-use crate::handle::given;
+use crate::handle::{Whole, given};
 use crate::money::{enclava_money, enclava_usage};
 use crate::status::enclava_status;
 use crate::time::{enclava_time, read_time};
@@ -162,20 +162,21 @@ pub extern "C" fn enclava_change_is_admitted(
     })
 }
 
-/// Carries out a change that was admitted: `row` becomes what it is to be stored as, `moved` what to answer.
+/// Carries out a change that was admitted: `row` becomes what it is to be stored as, `moved` what to answer. `row` may
+/// be the `row` of `moved`.
 ///
 /// Callable from any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_change_carry_out(
     change: Option<&enclava_change>,
-    row: Option<&mut enclava_row>,
-    moved: Option<&mut std::mem::MaybeUninit<enclava_moved>>,
+    row: *mut enclava_row,
+    moved: *mut enclava_moved,
 ) -> enclava_status {
     guard(|| {
-        let (row, moved) = (given(row, "row")?, given(moved, "moved")?);
-        let mut stored = Row::from(*row);
+        let (row, moved) = (Whole::given(row, "row")?, Whole::given(moved, "moved")?);
+        let mut stored = Row::from(row.read());
         let became = given(change, "change")?.read()?.carry_out(&mut stored);
-        *row = stored.into();
+        row.write(stored.into());
         moved.write(became.into());
         Ok(())
     })

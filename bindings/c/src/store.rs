@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use enclava_keys::store::{Changes, News, Store, StoreError};
 use enclava_keys::{Key, KeyId, Timestamp};
 
-use crate::alert::Userdata;
 use crate::fault::Fault;
 use crate::guard::guard;
-use crate::handle::given;
+use crate::handle::{Userdata, given};
 use crate::manage::read_id;
 use crate::sized::{self, Growable};
 use crate::status::enclava_status;
+use crate::table::{NoAnswer, answered, lent};
 use crate::text::enclava_str;
 
 /// What a store tells, see `news` in enclava_store_vtable.
@@ -129,7 +129,7 @@ impl ForeignStore {
 
 impl Store for ForeignStore {
     fn news(&self, since: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
-        let news = self.table.news.ok_or_else(missing)?;
+        let news = self.table.news.ok_or(NoAnswer::Missing)?;
         let mut told = enclava_news::default();
         answered(news(since.unwrap_or(0), since.is_none().into(), &raw mut told, self.data.get()))?;
         let Some((generation, is_all)) = told.generation else {
@@ -144,14 +144,14 @@ impl Store for ForeignStore {
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {
-        let put = self.table.put.ok_or_else(missing)?;
+        let put = self.table.put.ok_or(NoAnswer::Missing)?;
         let (id, record) = (key.id().to_string(), key.to_record_json());
         let replaces = replaces.unwrap_or(0);
-        answered(put(lent(&id), lent(&record), key.revision(), replaces, self.data.get()))
+        Ok(answered(put(lent(&id), lent(&record), key.revision(), replaces, self.data.get()))?)
     }
 
     fn remove(&self, id: &KeyId) -> Result<bool, StoreError> {
-        let remove = self.table.remove.ok_or_else(missing)?;
+        let remove = self.table.remove.ok_or(NoAnswer::Missing)?;
         let (id, mut found) = (id.to_string(), 0);
         answered(remove(lent(&id), &raw mut found, self.data.get()))?;
         Ok(found != 0)
@@ -174,21 +174,4 @@ impl fmt::Debug for ForeignStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForeignStore").finish_non_exhaustive()
     }
-}
-
-fn lent(text: &str) -> enclava_str {
-    enclava_str { data: text.as_ptr().cast(), len: text.len() }
-}
-
-fn answered(code: i32) -> Result<(), StoreError> {
-    match code {
-        0 => Ok(()),
-        // ENCLAVA_STATUS_CONFLICT.
-        20 => Err(StoreError::Conflict("the record was changed by others, or its name is taken".into())),
-        code => Err(StoreError::Unavailable(format!("it answered with error {code}"))),
-    }
-}
-
-fn missing() -> StoreError {
-    StoreError::Unavailable("a function of its table is missing".into())
 }

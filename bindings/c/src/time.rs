@@ -35,7 +35,7 @@ pub extern "C" fn enclava_clock_new(
     })
 }
 
-/// Sets the clock, back as well as on.
+/// Sets the clock, earlier or later.
 ///
 /// Callable from any thread.
 /// @return ENCLAVA_STATUS_INVALID_VALUE for an instant before 1970 or after the year 9999.
@@ -47,7 +47,7 @@ pub extern "C" fn enclava_clock_set(clock: Option<&enclava_clock>, now: enclava_
     })
 }
 
-/// Sets the clock on by so many milliseconds, at most to the end of the year 9999.
+/// Moves the clock forward by so many milliseconds, at most to the end of the year 9999.
 ///
 /// Callable from any thread.
 #[unsafe(no_mangle)]

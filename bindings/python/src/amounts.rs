@@ -125,7 +125,7 @@ pub(crate) fn amount(py: Python<'_>, amount: Amount) -> PyResult<Bound<'_, PyAny
     }
 }
 
-/// "takes no positional": two ways to say one thing.
+/// Two ways to say one thing.
 pub(crate) fn both(what: &str) -> PyErr {
     PyTypeError::new_err(format!("give {what}, not both"))
 }

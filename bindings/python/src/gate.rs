@@ -155,8 +155,8 @@ impl Gate {
         plugged::detached(py, || core.refresh()).map_err(|error| raised(py, error))
     }
 
-    /// Wait until everything is where it is kept and every alert was told to the callback, if there is one. Not to be
-    /// called from there.
+    /// Wait until everything is where it is kept and every alert was told to the callback, if there is one. From the
+    /// callback it does not wait for alerts.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.open_core()?;
         plugged::detached(py, || core.flush()).map_err(|error| raised(py, error))

@@ -180,13 +180,13 @@ impl Key {
         restricted.then(|| self.core.allowed_endpoints().collect())
     }
 
-    /// Before when it is refused.
+    /// The instant before which it is refused.
     #[getter]
     fn not_before<'py>(&self, py: Python<'py>) -> PyResult<Option<Any<'py>>> {
         times::optional(py, self.core.not_before())
     }
 
-    /// From when on it is refused.
+    /// The instant from which on it is refused.
     #[getter]
     fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Any<'py>>> {
         times::optional(py, self.core.expires_at())

@@ -55,8 +55,8 @@ impl Gate {
         self.import(py, &parsed(body)?)
     }
 
-    /// Tell the keys after the id `after`, in the order of their ids (that is, of their making), at most
-    /// `limit`.
+    /// Tell the keys after the id `after`, at most `limit`, in the order of their ids: generated ids first, by their
+    /// making, then ids of your own, by their text.
     #[pyo3(signature = (after = None, limit = None))]
     fn keys(&self, after: Option<&Bound<'_, PyAny>>, limit: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Key>> {
         let after = after.map(key_named).transpose()?;
@@ -111,8 +111,8 @@ impl Gate {
     /// Add a secret to a key. The present one ends after `overlap` seconds, at once by default; both spend one
     /// budget.
     ///
-    /// Raises `Conflict` if the key is revoked or has five secrets in force, `InvalidValue` for an overlap of
-    /// more than 90 days.
+    /// Raises `Conflict` if the key is revoked, disabled or expired, or has five secrets in force, `InvalidValue` for
+    /// an overlap of more than 90 days.
     #[pyo3(signature = (key_id, /, overlap = None))]
     fn rotate_key(
         &self,

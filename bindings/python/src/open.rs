@@ -38,7 +38,7 @@ impl Gate {
     /// four for those presented.
     ///
     /// `leased=True` takes slices of the budgets and hands them out in this process, so that most calls do not ask the
-    /// ledger: for a ledger that processes share. No limit is passed for it. Permits and request ids then work in the
+    /// ledger: for a ledger that processes share. Limits still hold exactly. Permits and request ids then work in the
     /// process that was asked for them, alerts come a second or more later, calls in flight are bounded for each process,
     /// coroutines go by way of a thread, and what a killed process had leased stays held until somebody settles it
     /// (`leases`).

@@ -6,6 +6,7 @@ use enclava_keys::policy::AddressRules;
 use enclava_keys::wire::{BearerOptions, RequestKind, Rewrite};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use zeroize::Zeroizing;
 
 use crate::amounts::count;
 use crate::arguments::{self, optional_text, text};
@@ -18,8 +19,12 @@ const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog
 /// The key among the headers of a request.
 #[pyfunction]
 #[pyo3(signature = (headers, /, *, also = None))]
-pub(crate) fn bearer(headers: &Bound<'_, PyAny>, also: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
-    bearer_among(headers, bearer_options(also)?, |_, _, _| Ok(()))
+pub(crate) fn bearer<'py>(
+    headers: &Bound<'py, PyAny>,
+    also: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyString>> {
+    let key = bearer_among(headers, bearer_options(also)?, |_, _, _| Ok(()))?;
+    Ok(PyString::new(headers.py(), &key))
 }
 
 /// Where else a key may be.
@@ -36,12 +41,13 @@ pub(crate) fn bearer_options(also: Option<&Bound<'_, PyAny>>) -> PyResult<Bearer
     Ok(options)
 }
 
-/// The key among `headers`, each of which is shown to `look` on the way: the pair, its name and its value.
+/// The key among `headers`, each of which is shown to `look` on the way: the pair, its name and its value. What is copied of
+/// them is wiped when it goes.
 pub(crate) fn bearer_among<'py>(
     headers: &Bound<'py, PyAny>,
     options: BearerOptions,
     mut look: impl FnMut(Bound<'py, PyAny>, &[u8], &[u8]) -> PyResult<()>,
-) -> PyResult<String> {
+) -> PyResult<Zeroizing<String>> {
     // Seldom more than one of them, which needs no list.
     let (mut first, mut others) = (None, Vec::new());
     headers::each(headers, |pair, name, value| {
@@ -49,7 +55,7 @@ pub(crate) fn bearer_among<'py>(
         look(pair, name, &value)?;
         // Which of them counts is the core's to say; most are none of these, and are not copied.
         if let Some(&name) = KEY_HEADERS.iter().find(|own| name.eq_ignore_ascii_case(own.as_bytes())) {
-            let shown = (name, value.into_owned());
+            let shown = (name, Zeroizing::new(value.into_owned()));
             if first.is_none() { first = Some(shown) } else { others.push(shown) }
         }
         Ok(())
@@ -57,7 +63,7 @@ pub(crate) fn bearer_among<'py>(
     let shown = first.iter().chain(&others).map(|(name, value)| (*name, value.as_slice()));
     let found = enclava_keys::wire::bearer(shown, &options);
     match found {
-        Ok(key) => Ok(String::from_utf8_lossy(key).into_owned()),
+        Ok(key) => Ok(Zeroizing::new(String::from_utf8_lossy(key).into_owned())),
         Err(denial) => Err(denied(headers.py(), denial)),
     }
 }

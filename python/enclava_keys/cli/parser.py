@@ -7,6 +7,7 @@ import json
 from typing import Any, Final
 
 from enclava_keys._native import __version__
+from enclava_keys._plain import MOST_DAYS
 
 _DESCRIPTION = "Manage the API keys of an LLM gateway, in the store that the gateway reads."
 _EPILOG = """\
@@ -25,8 +26,6 @@ exit codes:
   5  the store cannot answer
 """
 
-_MOST_DAYS: Final = 400
-
 # What is stated by one option each, in the words of the record.
 _TEXTS: Final = {
     "description": "what people say about it",
@@ -34,8 +33,8 @@ _TEXTS: Final = {
     "daily_spend_limit": "US dollars in a day: 50.00",
     "monthly_spend_limit": "US dollars in a calendar month",
     "alert_threshold": "the share of each limit at which an alert is sent: 0.8 for 80 %%",
-    "not_before": "before when it is refused: 2026-12-01T00:00:00Z",
-    "expires_at": "from when on it is refused",
+    "not_before": "the instant before which it is refused: 2026-12-01T00:00:00Z",
+    "expires_at": "the instant from which on it is refused",
     "timezone": "the IANA time zone whose midnight ends its day",
 }
 _LISTS: Final = {
@@ -157,7 +156,8 @@ def _import(taken: argparse.ArgumentParser) -> None:
     taken.add_argument(
         "--key-hash",
         metavar="HASH",
-        help="sha256:<64 hex>; without it the secret is read from the standard input",
+        help="sha256:<64 hex> or hs256:<pepper id>:<64 hex>; without it the secret is read from the standard "
+        "input",
     )
     _new(taken)
 
@@ -184,8 +184,8 @@ def _option(name: str) -> str:
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_DAYS:
-        message = f"must be a whole number from 1 to {_MOST_DAYS}"
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        message = f"must be a whole number from 1 to {MOST_DAYS}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from enclava_keys._native import Usage
+from enclava_keys._plain import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,7 +123,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever is told
         case Decimal():
             return f"{value:f}"
         case datetime():
-            return value.isoformat().replace("+00:00", "Z")
+            return instant(value)
         case list():
             return [plain(item) for item in value]
         case Usage():

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from enclava_keys import Conflict, InvalidRecord, InvalidValue, LedgerError, NotFound
+from enclava_keys._plain import instant
 from enclava_keys.console.tokens import Forbidden, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from enclava_keys import Balance, Balances, Key, NewKey
 
@@ -139,8 +139,3 @@ def _balance(balance: Balance[Any]) -> dict[str, Any]:
 
 def _amount(amount: Any) -> int | str | None:  # noqa: ANN401 - dollars or tokens
     return amount if amount is None or isinstance(amount, int) else format(amount, "f")
-
-
-def instant(at: datetime) -> str:
-    """Write a time as the core does."""
-    return at.isoformat().replace("+00:00", "Z")

@@ -14,9 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from enclava_keys import Conflict, NotFound
+from enclava_keys._plain import MOST_DAYS
 from enclava_keys.console import answers
 from enclava_keys.console.answers import Refused
 from enclava_keys.console.history import told
+from enclava_keys.console.openapi import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,14 +26,11 @@ if TYPE_CHECKING:
     from enclava_keys import Gate, Key, NewKey
     from enclava_keys.console.tokens import Tokens
 
-__all__ = ["KEYS", "Api"]
-
-KEYS = "/api-internal/v1/api-keys"
+__all__ = ["Api"]
 
 _PAGE = 50
 _LARGEST_PAGE = 200
 _DAYS = 14
-_MOST_DAYS = 366
 _MOVED_ON = re.compile(r"\bis at revision \d+, not \d+")
 
 _log = logging.getLogger("enclava_keys.console")
@@ -146,7 +145,7 @@ class Api:
         return switch
 
     async def _usage(self, request: Request) -> Response:
-        days = _number(request, "days", _DAYS, _MOST_DAYS)
+        days = _number(request, "days", _DAYS, MOST_DAYS)
 
         def usage() -> dict[str, Any]:
             key = self._gate.key(_id(request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from enclava_keys import Usage
+from enclava_keys._plain import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,7 @@ def told(tallies: Iterable[Tally], balances: Balances) -> list[dict[str, Any]] |
         return None
     return [
         {
-            "day": day.isoformat().replace("+00:00", "Z"),
+            "day": instant(day),
             "cost": format(sum((tally.usage.cost for tally in of_day), start=Usage().cost), "f"),
             "tokens": sum(tally.usage.tokens for tally in of_day),
             "calls": sum(tally.calls for tally in of_day),

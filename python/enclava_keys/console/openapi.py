@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from enclava_keys import __version__
+from enclava_keys._plain import MOST_DAYS
 from enclava_keys.console.schemas import ID, schemas
 
-__all__ = ["description"]
+__all__ = ["KEYS", "description"]
 
 Schema = dict[str, Any]
 
-_KEYS = "/api-internal/v1/api-keys"
+KEYS: Final = "/api-internal/v1/api-keys"
 
 
 def description(root: str) -> Schema:
@@ -27,22 +28,22 @@ def description(root: str) -> Schema:
         "servers": [{"url": root}],
         "security": [{"admin": []}],
         "paths": {
-            _KEYS: {"get": _list(), "post": _create()},
-            f"{_KEYS}/{{id}}": {
+            KEYS: {"get": _list(), "post": _create()},
+            f"{KEYS}/{{id}}": {
                 "parameters": [key_id],
                 "get": _call("show_key", "Show a key", {200: _a_key()}, [404]),
                 "patch": _update(),
                 "delete": _call("delete_key", "Delete a key for good", {204: _EMPTY}, [404, 409]),
             },
-            f"{_KEYS}/{{id}}/rotate": {"parameters": [key_id], "post": _rotate()},
+            f"{KEYS}/{{id}}/rotate": {"parameters": [key_id], "post": _rotate()},
             **{
-                f"{_KEYS}/{{id}}/{verb}": {
+                f"{KEYS}/{{id}}/{verb}": {
                     "parameters": [key_id],
                     "post": _call(f"{verb}_key", summary, {200: _a_key()}, [404, 409]),
                 }
                 for verb, summary in _SWITCHES.items()
             },
-            f"{_KEYS}/{{id}}/usage": {"parameters": [key_id], "get": _usage()},
+            f"{KEYS}/{{id}}/usage": {"parameters": [key_id], "get": _usage()},
         },
         "components": {
             "securitySchemes": {"admin": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
@@ -120,7 +121,7 @@ def _usage() -> Schema:
     call = _call(
         "usage_of_key", "Tell where the budgets stand", {200: _json("Usage", "The budgets")}, [404, 422]
     )
-    days = {"type": "integer", "minimum": 1, "maximum": 366, "default": 14}
+    days = {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": 14}
     call["parameters"] = [_query("days", "The most days with calls to tell.", days)]
     return call
 

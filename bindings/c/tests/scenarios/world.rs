@@ -262,7 +262,8 @@ fn open(case: &Case, clock: &enclava_clock, site: Option<&Site<'_>>) -> Result<R
         explained(status, error)?;
         let mut read = taken(read);
         if let Some(earlier) = prices.as_deref_mut() {
-            assert_eq!(enclava_prices_extend(Some(earlier), read.as_deref()), enclava_status::Ok);
+            let later = read.as_deref().map_or(null(), from_ref);
+            assert_eq!(enclava_prices_extend(earlier, later), enclava_status::Ok);
         } else {
             prices = read.take();
         }

@@ -12,6 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::{MutexExt, PyOnceLock};
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::dict;
@@ -31,7 +32,7 @@ const PLACE: &str = "enclava";
 #[pyclass(frozen, module = "enclava_keys._native")]
 pub(crate) struct Call {
     door: Py<Door>,
-    secret: String,
+    secret: Zeroizing<String>,
     place: Place,
     // Of the request that goes on, but for what its body decides.
     headers: Py<PyList>,
@@ -61,7 +62,7 @@ struct Dispatched {
 }
 
 impl Call {
-    pub(super) fn new(door: Py<Door>, secret: String, place: Place, headers: Py<PyList>) -> Self {
+    pub(super) fn new(door: Py<Door>, secret: Zeroizing<String>, place: Place, headers: Py<PyList>) -> Self {
         let (admitted, answer, ended) = (OnceLock::new(), Mutex::default(), AtomicBool::new(false));
         Self { door, secret, place, headers, admitted, answer, ended }
     }
@@ -168,7 +169,7 @@ impl Call {
         let (ip, purpose) =
             (ip.as_ref().map(|ip| ip.bind(py)), purpose.as_ref().map(|purpose| purpose.bind(py)));
         let ip = optional_text("client", ip)?;
-        let mut request = Request::new(&self.secret).endpoint(endpoint).ip(ip);
+        let mut request = Request::new(self.secret.as_str()).endpoint(endpoint).ip(ip);
         if let Some(purpose) = optional_text("purpose", purpose)? {
             request = request.purpose(purpose);
         }

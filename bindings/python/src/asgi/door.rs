@@ -98,9 +98,10 @@ impl Door {
     ///
     /// Raises `Denied` if it shows none.
     #[pyo3(signature = (scope, /))]
-    fn secret(&self, scope: &Bound<'_, PyAny>) -> PyResult<String> {
+    fn secret<'py>(&self, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
         let sent = item(&dict(scope)?, intern!(scope.py(), "headers"))?;
-        wire::bearer_among(&sent, self.also, |_, _, _| Ok(()))
+        let secret = wire::bearer_among(&sent, self.also, |_, _, _| Ok(()))?;
+        Ok(PyString::new(scope.py(), &secret))
     }
 
     /// The client's address; behind proxies that are trusted, the one that they name. `None` where it cannot be told:
