@@ -2455,8 +2455,8 @@ typedef struct enclava_outcome {
 typedef struct enclava_ledger_vtable {
   /** sizeof(enclava_ledger_vtable). */
   uint32_t size;
-  /** 1 if other processes keep their books there too. */
-  int32_t is_shared;
+  /** Zero. */
+  uint32_t reserved;
   /** Takes one step, or says why not. */
   int32_t (*apply)(const enclava_step *step,
                    enclava_moved *rows,

@@ -32,8 +32,7 @@ RowKey: TypeAlias = tuple[str, str, str]
 class Ledger(Protocol):
     """What a ledger does.
 
-    It may also have `flush()`, called when the gate closes, and a true `is_shared`, if other processes keep
-    their budgets in it as well.
+    It may also have `flush()`, called when the gate closes.
     """
 
     def apply(self, step: Step, /) -> Outcome:

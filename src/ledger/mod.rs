@@ -110,11 +110,6 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Whether other processes keep their books here too.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
     /// Brings what is still on its way to where it is kept. Called when the gate closes.
     ///
     /// # Errors

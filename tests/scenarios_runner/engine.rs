@@ -209,10 +209,6 @@ impl Ledger for SwitchedLedger {
         self.ledger.told(alerts)
     }
 
-    fn is_shared(&self) -> bool {
-        self.ledger.is_shared()
-    }
-
     fn flush(&self) -> Result<(), LedgerError> {
         self.silent.check()?;
         self.ledger.flush()

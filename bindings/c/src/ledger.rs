@@ -105,8 +105,8 @@ pub struct enclava_holds(Vec<Hold>);
 pub struct enclava_ledger_vtable {
     /// sizeof(enclava_ledger_vtable).
     pub size: u32,
-    /// 1 if other processes keep their books there too.
-    pub is_shared: i32,
+    /// Zero.
+    pub reserved: u32,
     /// Takes one step, or says why not.
     pub apply: Option<
         extern "C" fn(
@@ -184,6 +184,9 @@ pub(crate) struct Foreign {
 impl Foreign {
     pub(crate) fn new(table: *const enclava_ledger_vtable, data: *mut c_void) -> Result<Self, Fault> {
         let table = sized::read(table)?;
+        if table.reserved != 0 {
+            return Err(Fault::value("ledger.reserved", "must be zero"));
+        }
         given(table.apply, "ledger.apply")?;
         given(table.row, "ledger.row")?;
         given(table.hold, "ledger.hold")?;
@@ -273,10 +276,6 @@ impl Ledger for Foreign {
         let forget = self.table.forget.ok_or(NoAnswer::Missing)?;
         let name = owner.id().to_string();
         Ok(answered(forget(lent(&name), self.data.get()))?)
-    }
-
-    fn is_shared(&self) -> bool {
-        self.table.is_shared != 0
     }
 
     fn flush(&self) -> Result<(), LedgerError> {

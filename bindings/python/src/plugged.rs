@@ -101,10 +101,6 @@ impl Ledger for PythonLedger {
         self.call(|_, ledger| ledger.call_method1("forget", (owner.id().to_string(),)).map(drop))
     }
 
-    fn is_shared(&self) -> bool {
-        shared(&self.0, false)
-    }
-
     fn flush(&self) -> Result<(), LedgerError> {
         self.call(|_, ledger| match ledger.getattr_opt("flush")? {
             Some(flush) => flush.call0().map(drop),
@@ -155,7 +151,11 @@ impl Store for PythonStore {
     }
 
     fn is_shared(&self) -> bool {
-        shared(&self.0, true)
+        // Unless it says that nobody else writes to it.
+        let told = Python::try_attach(|py| {
+            self.0.bind(py).getattr_opt("is_shared").ok().flatten()?.is_truthy().ok()
+        });
+        told.flatten().unwrap_or(true)
     }
 }
 
@@ -206,12 +206,6 @@ fn trouble(py: Python<'_>, what: &str, error: PyErr) -> Trouble {
     }
     RAISED.with_borrow_mut(|raised| *raised = Some(error));
     Trouble { message: format!("{named}: {message}"), conflict: false }
-}
-
-fn shared(object: &Py<PyAny>, default: bool) -> bool {
-    let told =
-        Python::try_attach(|py| object.bind(py).getattr_opt("is_shared").ok().flatten()?.is_truthy().ok());
-    told.flatten().unwrap_or(default)
 }
 
 fn no_id() -> StoreError {

@@ -146,10 +146,6 @@ impl Ledger for SqliteLedger {
         let forgotten = self.database.write(|connection| notices::forget(connection, alerts));
         forgotten.map_err(|fault| self.told(&fault))
     }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
 }
 
 fn lost() -> Answer {

@@ -169,10 +169,6 @@ impl Ledger for LeasedLedger {
         self.engine.told(alerts)
     }
 
-    fn is_shared(&self) -> bool {
-        self.engine.is_shared()
-    }
-
     fn flush(&self) -> Result<(), LedgerError> {
         self.own().desk.report_everybody(Leaves::Held)?;
         self.engine.flush()
