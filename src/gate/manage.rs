@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::events::EventKind;
 use super::{Error, Gate};
 use crate::id::KeyId;
-use crate::key::{ChangeError, CreateError, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret};
+use crate::key::{
+    ChangeError, CreateError, Created, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
+};
 use crate::time::Timestamp;
 
 /// A key that was just made or rotated, and its secret, which is shown this once.
@@ -46,11 +48,11 @@ impl Gate {
     /// # Errors
     /// As [`Gate::create_key`], also where neither is given, and [`Error::Conflict`] if another key has the secret.
     pub fn import_key(&self, spec: &KeySpec) -> Result<Arc<Key>, Error> {
+        let made = spec.create(&self.core.peppers, self.core.clock.now());
         if !spec.brings_its_secret() {
-            let what = "is required, or key_hash; create_key makes a new one";
-            return Err(InvalidRecord::new("/secret", what).into());
+            return Err(without_a_secret(made));
         }
-        let key = Arc::new(spec.create(&self.core.peppers, self.core.clock.now())?.key);
+        let key = Arc::new(made?.key);
         self.keep(&key, None)?;
         self.happened(EventKind::KeyCreated, &key, "");
         Ok(key)
@@ -64,7 +66,8 @@ impl Gate {
         self.core.directory.get(id).ok_or_else(|| Error::no_key(id))
     }
 
-    /// The keys after `after`, in the order of their ids (that is, of their making), at most `limit`.
+    /// The keys after `after`, at most `limit`, in the order of their ids: generated ones first, by their making, then ids of
+    /// one's own, by their text.
     pub fn keys(&self, after: Option<&KeyId>, limit: usize) -> Vec<Arc<Key>> {
         self.core.directory.list(after, limit)
     }
@@ -88,10 +91,11 @@ impl Gate {
         Ok(self.changed(EventKind::KeyUpdated, change, &note))
     }
 
-    /// Adds a secret to a key, of the format and with the hint that the key was made with. The present one ends after `overlap`, at once for zero; both spend one budget.
+    /// Adds a secret to a key, of the format and with the hint that the key was made with. The present one ends after `overlap`,
+    /// at once for zero; both spend one budget.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if the key is revoked or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
+    /// [`Error::Conflict`] if the key is revoked, disabled or expired, or has five secrets in force, [`Error::InvalidValue`] for an overlap of more
     /// than 90 days.
     pub fn rotate_key(&self, id: &KeyId, overlap: Duration) -> Result<NewKey, Error> {
         let mut made = None;
@@ -203,4 +207,13 @@ impl Gate {
         let taken = |other| Error::Conflict(format!("key {other} already has this secret"));
         self.core.directory.put(key).map(drop).map_err(taken)
     }
+}
+
+// That, and all else that is wrong.
+fn without_a_secret(made: Result<Created, CreateError>) -> Error {
+    let mut invalid = InvalidRecord::new("/secret", "is required, or key_hash; create_key makes a new one");
+    if let Err(CreateError::Invalid(more)) = made {
+        invalid.errors.extend(more.errors);
+    }
+    invalid.into()
 }
