@@ -35,8 +35,8 @@ pub(super) struct Seats<A> {
     free: Mutex<Vec<u32>>,
 }
 
-// On cache lines of its own, so that threads with different owners do not meet there.
-#[repr(align(64))]
+// On pairs of cache lines of its own, which processors fetch together: threads with different owners do not meet there.
+#[repr(align(128))]
 struct Seat<A>(Mutex<A>);
 
 #[derive(Default)]
