@@ -1,73 +1,24 @@
 //! Calls that outlive their holds: what lapses, when, and what it leaves to those who come after.
 
-#![allow(
-    clippy::expect_used,
-    clippy::type_complexity,
-    clippy::unwrap_used,
-    reason = "a test that panics fails, as it should"
-)]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use enclava_keys::budget::{Amount, Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
+use enclava_keys::budget::Amount;
 use enclava_keys::gate::NewKey;
-use enclava_keys::ledger::{LedgerError, MemoryLedger, OnLapse};
+use enclava_keys::ledger::OnLapse;
 use enclava_keys::wire::Dialect;
-use enclava_keys::{
-    Denial, Error, Gate, KeySpec, Ledger, ManualClock, Money, Permit, Reason, Request, Timestamp, Usage,
-};
+use enclava_keys::{Denial, Error, Gate, KeySpec, ManualClock, Money, Permit, Reason, Request, Usage};
 
 /// Longer than a hold lives.
 const LATER: Duration = Duration::from_secs(601);
-
-/// A ledger that lets something happen right after it was asked what is due.
-#[derive(Default)]
-struct Meddled {
-    ledger: MemoryLedger,
-    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Ledger for Meddled {
-    fn apply(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        self.ledger.apply(step, rows)
-    }
-
-    fn row(&self, owner: &Owner, meter: Meter, start: Timestamp) -> Result<Row, LedgerError> {
-        self.ledger.row(owner, meter, start)
-    }
-
-    fn hold(&self, owner: &Owner, id: HoldId) -> Result<Option<Hold>, LedgerError> {
-        self.ledger.hold(owner, id)
-    }
-
-    fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
-        let due = self.ledger.due(owner, now, most)?;
-        let meanwhile = self.meanwhile.lock().unwrap().take();
-        if let Some(meddle) = meanwhile {
-            meddle();
-        }
-        Ok(due)
-    }
-
-    fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {
-        self.ledger.forget(owner)
-    }
-}
-
-impl fmt::Debug for Meddled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Meddled")
-    }
-}
 
 /// One key with a limit of tokens a day.
 struct Desk {
     gate: Gate,
     made: NewKey,
     clock: Arc<ManualClock>,
-    ledger: Arc<Meddled>,
 }
 
 fn tokens(tokens: u64) -> Usage {
@@ -77,11 +28,10 @@ fn tokens(tokens: u64) -> Usage {
 impl Desk {
     fn new(limit: u64, on_lapse: OnLapse) -> Self {
         let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
-        let ledger = Arc::new(Meddled::default());
-        let builder = Gate::builder().clock(clock.clone()).ledger(ledger.clone()).on_lapse(on_lapse);
-        let gate = builder.hide_amounts().open("memory:").unwrap();
+        let builder = Gate::builder().clock(clock.clone()).on_lapse(on_lapse).hide_amounts();
+        let gate = builder.open("memory:").unwrap();
         let made = gate.create_key(&KeySpec::new("k").daily_token_limit(limit)).unwrap();
-        Self { gate, made, clock, ledger }
+        Self { gate, made, clock }
     }
 
     fn ask(&self, tokens: u64) -> Result<Permit, Denial> {
@@ -96,20 +46,6 @@ impl Desk {
         let balance = self.gate.usage(self.made.key.id()).unwrap().daily_tokens;
         (balance.used, balance.held)
     }
-}
-
-#[test]
-fn what_was_extended_just_now_does_not_lapse() {
-    let desk = Desk::new(10, OnLapse::Charge);
-    let permit = Arc::new(Mutex::new(desk.ask(1).unwrap()));
-    desk.clock.advance(LATER);
-    let extended = Arc::clone(&permit);
-    let meddle = move || extended.lock().unwrap().extend(tokens(8)).expect("there is room");
-    *desk.ledger.meanwhile.lock().unwrap() = Some(Box::new(meddle));
-    assert_eq!(desk.standing(), (Amount::Tokens(0), Amount::Tokens(9)));
-    assert_eq!(desk.ask(2).unwrap_err().reason(), Reason::DailyTokensExceeded);
-    permit.lock().unwrap().settle(tokens(9)).unwrap();
-    assert_eq!(desk.standing(), (Amount::Tokens(9), Amount::Tokens(0)));
 }
 
 #[test]

@@ -334,11 +334,12 @@ impl Permit {
         let charged = match call.progress {
             _ if !is_dispatched => Usage::ZERO,
             Some(progress) => progress,
-            None if is_degraded => call.hold.standing.usage,
-            // Another permit of the same request may have set more aside.
-            None => core
-                .hold(&call.caller, &call.hold)
-                .map_or(call.hold.standing.usage, |hold| hold.standing.usage),
+            None => {
+                // Another permit of the same request may have set more aside.
+                let may_be_more = !is_degraded && call.hold.fingerprint != 0;
+                let known = may_be_more.then(|| core.hold(&call.caller, &call.hold)).and_then(Result::ok);
+                known.map_or(call.hold.standing.usage, |hold| hold.standing.usage)
+            }
         };
         if !is_degraded {
             let _ = core.close(&call.caller, &mut call.hold, Phase::Dropped, charged);

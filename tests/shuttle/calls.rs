@@ -128,6 +128,31 @@ fn a_lapse_never_undoes_a_settlement() {
 }
 
 #[test]
+fn a_lapse_never_undoes_an_extension() {
+    explore(|| {
+        let desk = Desk::with(|spec| spec.daily_token_limit(10));
+        let mut permit = desk.authorize(1).unwrap();
+        desk.clock.advance(LIFETIME);
+        let extends = task(&desk, move |_| match permit.extend(tokens(8)) {
+            Ok(()) => Some(permit),
+            Err(Error::Conflict(_)) => None,
+            Err(other) => panic!("{other}"),
+        });
+        let looks = task(&desk, |desk| {
+            desk.standing();
+            None
+        });
+        let extended = at_once(vec![extends, looks]).swap_remove(0);
+        let lapsed = extended.is_none();
+        assert_eq!(desk.standing(), if lapsed { (1, 0) } else { (0, 9) });
+        if let Some(mut permit) = extended {
+            permit.settle(tokens(9)).unwrap();
+            assert_eq!(desk.standing(), (9, 0));
+        }
+    });
+}
+
+#[test]
 fn an_alert_is_told_once() {
     explore(|| {
         let desk = Desk::with(|spec| spec.daily_token_limit(10).alert_threshold("0.5"));
