@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from dict_ledger import DictLedger, DictStore
+from programs import python
 
 from enclava_keys import Gate, ManualClock
 from enclava_keys.cli import main
@@ -256,16 +256,8 @@ def test_what_people_wrote_cannot_move_the_cursor(shell: Shell) -> None:
 POLICY = {"version": 1, "keys": [{"id": "a", "name": "A", "key_hash": "sha256:" + "0" * 64}]}
 
 
-def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - the program is ours
-        [sys.executable, "-m", "enclava_keys", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | environment,
-    )
+def program(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return python("-m", "enclava_keys", *arguments, settings=settings)
 
 
 def test_a_policy_file_is_read_and_not_written(tmp_path: Path) -> None:

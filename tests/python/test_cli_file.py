@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from programs import python
 
 from enclava_keys import Gate, InvalidValue, LedgerError, Sqlite
 
@@ -19,17 +17,7 @@ if TYPE_CHECKING:
 
 
 def program(place: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENCLAVA_")}
-    done = subprocess.run(  # noqa: S603 - the program is ours
-        [sys.executable, "-m", "enclava_keys", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        cwd=place,
-        env=environment,
-    )
+    done = python("-m", "enclava_keys", *arguments, place=place)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout, done.stderr
@@ -68,7 +56,7 @@ def test_the_lease_of_a_dead_process_is_found_and_settled(tmp_path: Path) -> Non
         secret = gate.create_key("k", id="k", daily_spend_limit=10).secret.reveal()
     dies = "import os, sys; from enclava_keys import Gate; gate = Gate.open(sys.argv[1], leased=True); "
     dies += "permit = gate.authorize(sys.argv[2], cost='0.01'); os.kill(os.getpid(), 9)"
-    dead = subprocess.run([sys.executable, "-c", dies, url, secret], check=False, timeout=60)  # noqa: S603 - ours
+    dead = python("-c", dies, url, secret)
     assert dead.returncode < 0
     heading, told = (line.split() for line in program(tmp_path, "leases", "k")[0].splitlines())
     assert heading == ["PERMIT", "PROCESS", "SINCE", "USD", "TOKENS"]

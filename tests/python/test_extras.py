@@ -1,9 +1,7 @@
 """Where an extra is not installed, the error says which."""
 
-import subprocess
-import sys
-
 import pytest
+from programs import python
 
 
 @pytest.mark.parametrize(
@@ -12,8 +10,6 @@ import pytest
 )
 def test_a_missing_extra_is_named(package: str, module: str, extra: str) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; import enclava_keys.{module}"
-    done = subprocess.run(  # noqa: S603 - the program is ours
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = python("-c", program)
     assert done.returncode != 0
     assert f"pip install 'enclava-keys[{extra}]'" in done.stderr

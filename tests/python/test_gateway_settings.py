@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import python
 
 from gateway.settings import BadSetting, Settings
 
@@ -47,16 +45,7 @@ def test_what_is_set_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     [(["token"], "ENCLAVA_JWT_SECRET: must be set"), (["tokn"], "invalid choice: 'tokn'")],
 )
 def test_the_program_does_not_begin_what_was_not_meant(arguments: list[str], told: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ENCLAVA_")}
-    done = subprocess.run(  # noqa: S603 - the program is ours
-        [sys.executable, "-m", "gateway", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=EXAMPLES,
-        env=environment,
-    )
+    done = python("-m", "gateway", *arguments, place=EXAMPLES)
     assert done.returncode != 0
     assert told in done.stderr
     assert done.stdout == ""

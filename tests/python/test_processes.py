@@ -7,8 +7,6 @@ import copy
 import gc
 import os
 import pickle
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dict_ledger import DictLedger
+from programs import python
 
 from enclava_keys import (
     AlreadySettled,
@@ -342,13 +341,7 @@ def test_forked_workers_share_one_limit_in_a_file(tmp_path: Path) -> None:
 
 
 def run(program: str) -> str:
-    done = subprocess.run(  # noqa: S603 - the program is ours
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python("-c", textwrap.dedent(program))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
