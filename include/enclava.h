@@ -875,7 +875,8 @@ enclava_status enclava_gate_authorize(const enclava_gate *gate,
  * what enclava_permit_body() makes of the body.
  *
  * Everything else is as in enclava_gate_authorize().
- * @return besides, ENCLAVA_STATUS_INVALID_VALUE for a body that is none: answer 400 with enclava_denial_cause().
+ * @return besides, ENCLAVA_STATUS_INVALID_VALUE for a body that is none: answer 400 with the text of enclava_denial_cause(), and not
+ * with the denial, which is of a gateway that made a mistake.
  */
 ENCLAVA_NODISCARD
 enclava_status enclava_gate_authorize_request(const enclava_gate *gate,
@@ -1033,8 +1034,8 @@ enclava_status enclava_denial_message(const enclava_denial *denial,
                                       size_t *len);
 
 /**
- * What the gateway did wrong, such as "model: must be UTF-8": for its log, never for the client. Empty if the request was
- * denied by the rules.
+ * What the gateway did wrong, such as "model: must be UTF-8": for its log, not for the client. Empty if the request was denied
+ * by the rules. Only a body that enclava_gate_authorize_request() cannot read is the client's fault, and this tells it which.
  */
 enclava_status enclava_denial_cause(const enclava_denial *denial,
                                     char *buffer,

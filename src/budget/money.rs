@@ -31,6 +31,9 @@ pub enum MoneyError {
     /// More than [`Money::MAX`].
     #[error("must be less than 10000000000 US dollars")]
     TooLarge,
+    /// A dollar or more in pico-dollars beside whole dollars.
+    #[error("must have 0 to 999999999999 pico-dollars beside its whole dollars")]
+    PicosOfADollar,
     /// Finer than a pico-dollar, where rounding is not allowed.
     #[error("must not be finer than 0.000000000001 US dollars")]
     TooFine,
@@ -61,15 +64,15 @@ impl Money {
     /// `usd` whole dollars and `pico` pico-dollars (0 to 999 999 999 999).
     ///
     /// # Errors
-    /// [`MoneyError::Negative`] if either is negative, [`MoneyError::TooLarge`] past [`Money::MAX`] or when `pico`
-    /// is a dollar or more.
+    /// [`MoneyError::Negative`] if either is negative, [`MoneyError::PicosOfADollar`] when `pico` is a dollar or more,
+    /// [`MoneyError::TooLarge`] past [`Money::MAX`].
     pub fn from_parts(usd: i64, pico: i64) -> Result<Self, MoneyError> {
         let (usd, pico) = (i128::from(usd), i128::from(pico));
         if usd < 0 || pico < 0 {
             return Err(MoneyError::Negative);
         }
         if pico >= PICOS_PER_USD {
-            return Err(MoneyError::TooLarge);
+            return Err(MoneyError::PicosOfADollar);
         }
         Self::from_picos(usd.saturating_mul(PICOS_PER_USD).saturating_add(pico))
     }
@@ -349,6 +352,7 @@ mod tests {
         assert_eq!(money("19.99").to_parts(), (19, 990_000_000_000));
         assert_eq!(money("0.1").saturating_add(money("0.2")), money("0.3"));
         assert_eq!(Money::from_parts(9_000_000_000, 1).unwrap().to_parts(), (9_000_000_000, 1));
+        assert_eq!(Money::from_parts(0, 1_000_000_000_000), Err(MoneyError::PicosOfADollar));
     }
 
     #[test]

@@ -75,7 +75,9 @@ impl FromStr for Threshold {
             Ok(share) => share.as_picos(),
             Err(MoneyError::Syntax) => return Err(ThresholdError::Syntax),
             Err(MoneyError::TooFine) => return Err(ThresholdError::TooFine),
-            Err(MoneyError::Negative | MoneyError::TooLarge) => return Err(ThresholdError::OutOfRange),
+            Err(MoneyError::Negative | MoneyError::TooLarge | MoneyError::PicosOfADollar) => {
+                return Err(ThresholdError::OutOfRange);
+            }
         };
         if picos.rem_euclid(PICOS_PER_BASIS_POINT) != 0 {
             return Err(ThresholdError::TooFine);

@@ -36,7 +36,7 @@ pub enum Error {
     Conflict(String),
     /// The permit was settled or released before; nothing was charged now. This is what it came to then. Only `usage` is
     /// remembered; the other fields are empty.
-    #[error("this permit was already settled; nothing was charged again")]
+    #[error("this permit was already settled or released; nothing was charged now")]
     AlreadySettled(Box<Settlement>),
     /// A request or an extension was denied.
     #[error(transparent)]

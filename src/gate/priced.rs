@@ -77,8 +77,10 @@ impl Gate {
         let key = &*caller.key;
         let request = Request { model: facts.model.as_deref(), ..*request };
         key.policy().check(&request.facts()).map_err(|refusal| policy_denial(refusal, request.model))?;
-        let estimate = estimate(&self.core.prices(), facts, key)
-            .ok_or_else(|| Denial::model(Reason::ModelNotPriced, request.model))?;
+        let estimate = estimate(&self.core.prices(), facts, key).ok_or_else(|| match request.model {
+            None => Denial::new(Reason::ModelMissing),
+            model => Denial::model(Reason::ModelNotPriced, model),
+        })?;
         let asked = Admission { body: Some(body), estimate: estimate.usage(), now };
         let mut admitted = self.admit(Arc::clone(caller), &request, asked);
         for _ in 0..ATTEMPTS {

@@ -58,7 +58,7 @@ fn plain(reason: Reason) -> &'static str {
             "Purpose not allowed: this API key is for another purpose than this request's. Use the key made for it."
         }
         Reason::ModelMissing => {
-            "The request names no model, and this API key may use only certain models. Send `model` as a string."
+            "The request names no model, without which this API key cannot be checked. Send `model` as a string."
         }
         Reason::ModelNotAllowed => {
             "Model not allowed: this API key may not use the requested model (model names are case-sensitive and must \

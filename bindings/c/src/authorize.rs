@@ -50,7 +50,8 @@ pub extern "C" fn enclava_gate_authorize(
 /// what enclava_permit_body() makes of the body.
 ///
 /// Everything else is as in enclava_gate_authorize().
-/// @return besides, ENCLAVA_STATUS_INVALID_VALUE for a body that is none: answer 400 with enclava_denial_cause().
+/// @return besides, ENCLAVA_STATUS_INVALID_VALUE for a body that is none: answer 400 with the text of enclava_denial_cause(), and not
+/// with the denial, which is of a gateway that made a mistake.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_gate_authorize_request(

@@ -125,8 +125,8 @@ pub extern "C" fn enclava_denial_message(
     guard(|| Buffer::new(buffer, capacity, len).write(&given(denial, "denial")?.denial.message()))
 }
 
-/// What the gateway did wrong, such as "model: must be UTF-8": for its log, never for the client. Empty if the request was
-/// denied by the rules.
+/// What the gateway did wrong, such as "model: must be UTF-8": for its log, not for the client. Empty if the request was denied
+/// by the rules. Only a body that enclava_gate_authorize_request() cannot read is the client's fault, and this tells it which.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_denial_cause(
     denial: Option<&enclava_denial>,

@@ -38,9 +38,10 @@ fn exception(py: Python<'_>, error: Error) -> PyErr {
         Error::NotFound(message) => NotFound::new_err(message),
         Error::Conflict(message) => Conflict::new_err(message),
         Error::AlreadySettled(first) => match Py::new(py, Settlement(*first)) {
-            Ok(first) => {
-                AlreadySettled::new_err(("this permit was already settled; nothing was charged again", first))
-            }
+            Ok(first) => AlreadySettled::new_err((
+                "this permit was already settled or released; nothing was charged now",
+                first,
+            )),
             Err(error) => error,
         },
         Error::Denied(denial) => denial_of(py, denial),
