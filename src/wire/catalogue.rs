@@ -24,6 +24,8 @@ pub struct PriceReport {
     pub unknown_fields: BTreeSet<String>,
 }
 
+const NO_MODEL: &str = "must be a JSON object of models with their prices: not one model has any here";
+
 impl PriceBook {
     /// Reads the text of LiteLLM's `model_prices_and_context_window.json`, and says what became of its entries.
     ///
@@ -35,7 +37,8 @@ impl PriceBook {
     /// second beside the tokens.
     ///
     /// # Errors
-    /// [`PriceError`] if the text is not one JSON object. An entry that cannot be read is left out, and in the report.
+    /// [`PriceError`] if the text is not one JSON object, or prices no model at all. An entry that cannot be read is left out,
+    /// and in the report.
     pub fn from_litellm(text: &str) -> Result<(Self, PriceReport), PriceError> {
         let mut book = Self::new();
         let mut report = PriceReport::default();
@@ -48,13 +51,18 @@ impl PriceBook {
                     Some(price) => drop(book.insert(name, price)),
                     None => report.unpriced.push(name.to_owned()),
                 },
-                Err(fault) => {
-                    report.faults.push(PriceFault::new(format!("{name}.{}", fault.path), fault.message));
+                Err(PriceFault { path, message }) => {
+                    let between = if path.is_empty() { "" } else { "." };
+                    report.faults.push(PriceFault::new(format!("{name}{between}{path}"), message));
                 }
             }
         })
         .map_err(|_| PriceError::of(PriceFault::new("", "must be a JSON object of models")))?;
         report.priced = book.len();
+        if book.is_empty() {
+            PriceError::check(report.faults)?;
+            return Err(PriceError::of(PriceFault::new("", NO_MODEL)));
+        }
         Ok((book, report))
     }
 }

@@ -108,9 +108,12 @@ fn a_tier_of_tomorrow_is_among_the_dearest() {
 
 #[test]
 fn tiers_by_results_are_no_prices_of_tokens() {
-    let text = r#"{"m":{"mode":"search","tiered_pricing":[{"max_results_range":[0,25],"input_cost_per_query":0.005}]}}"#;
-    let (book, report) = PriceBook::from_litellm(text).unwrap();
-    assert!(book.is_empty() && report.faults.is_empty() && report.unpriced == ["m"]);
+    let (book, report) = PriceBook::from_litellm(
+        r#"{"m":{"mode":"search","tiered_pricing":[{"max_results_range":[0,25],"input_cost_per_query":0.005}]},
+        "good":{"input_cost_per_token":0,"output_cost_per_token":0}}"#,
+    )
+    .unwrap();
+    assert!(book.len() == 1 && report.faults.is_empty() && report.unpriced == ["m"]);
 }
 
 #[test]
@@ -124,17 +127,32 @@ fn a_value_that_is_no_price_loses_its_model_and_no_other() {
         assert!(book.get("bad").is_none() && book.get("good").is_some(), "{value}");
         assert_eq!(report.faults.first().unwrap().path, "bad.input_cost_per_token");
     }
-    assert!(PriceBook::from_litellm("[]").is_err());
+}
+
+#[test]
+fn what_prices_nothing_is_no_catalogue() {
+    for (text, told) in [
+        ("[]", "must be a JSON object of models"),
+        ("{}", NO_MODEL),
+        (
+            r#"{"message":"Not Found","status":"404"}"#,
+            "`message`: must be an object; `status`: must be an object",
+        ),
+        (r#"{"m":{"input_cost_per_token":1e-6}}"#, NO_MODEL),
+    ] {
+        assert_eq!(PriceBook::from_litellm(text).unwrap_err().to_string(), told);
+    }
 }
 
 #[test]
 fn half_a_price_is_none() {
     let (book, report) = PriceBook::from_litellm(
         r#"{"a":{"input_cost_per_token":1e-6},"b":{"output_cost_per_token":1e-6},
-        "c":{"input_cost_per_token":0.0,"output_cost_per_token":0.0,"input_cost_per_query":0.002},"d":{}}"#,
+        "c":{"input_cost_per_token":0.0,"output_cost_per_token":0.0,"input_cost_per_query":0.002},"d":{},
+        "good":{"input_cost_per_token":0,"output_cost_per_token":0}}"#,
     )
     .unwrap();
-    assert!(book.is_empty());
+    assert!(book.len() == 1 && book.get("good").is_some());
     assert_eq!(report.unpriced, ["a", "b", "c", "d"]);
 }
 
