@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from a2wsgi import WSGIMiddleware
 from starlette.testclient import TestClient
+
+from enclava_keys import Denied, InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +47,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def program(text: str) -> tuple[Any, Gate]:
+    module = run(text)
+    return module.app, module.gate
+
+
+def run(text: str) -> Any:
     path = Path("recipe.py")
     path.write_text(text)
     spec = importlib.util.spec_from_file_location("recipe", path)
@@ -52,7 +61,7 @@ def program(text: str) -> tuple[Any, Gate]:
     # Litestar looks for the names of annotations there.
     sys.modules["recipe"] = module
     spec.loader.exec_module(module)
-    return module.app, module.gate
+    return module
 
 
 def guards(app: Any, gate: Gate) -> TestClient:
@@ -108,6 +117,34 @@ def test_litestar() -> None:
 @pytest.mark.usefixtures("place")
 def test_plain_asgi() -> None:
     guards(*program(block(RECIPES, "## Plain ASGI")))
+
+
+def test_keys_from_a_file(place: Path) -> None:
+    script = block(RECIPES, "## Keys from a file", "sh")
+    said = subprocess.run(["sh", "-ec", script], check=True, capture_output=True, text=True)  # noqa: S603, S607
+    secret, key_hash = said.stdout.split()
+    policy = json.loads(block(RECIPES, "## Keys from a file", "json"))
+    (place / "policy.json").write_text(json.dumps(policy))
+    gate = run(block(RECIPES, "## Keys from a file")).gate
+    assert gate.key("prod-web-app").daily_spend_limit == 50
+    with pytest.raises(Denied):
+        gate.verify(secret)
+    policy["keys"][0]["key_hash"] = key_hash
+    replace(place / "policy.json", json.dumps(policy))
+    gate.refresh()
+    assert gate.verify(secret).name == "Production App"
+    policy["keys"][0]["daily_spend_limit"] = "much"
+    replace(place / "policy.json", json.dumps(policy))
+    with pytest.raises(InvalidRecord, match="/keys/0/daily_spend_limit"):
+        gate.refresh()
+    assert gate.verify(secret).daily_spend_limit == 50
+    assert any("/keys/0/daily_spend_limit" in event.note for event in gate.take_events())
+
+
+def replace(path: Path, text: str) -> None:
+    other = path.with_suffix(".new")
+    other.write_text(text)
+    other.replace(path)
 
 
 @pytest.mark.usefixtures("place")
