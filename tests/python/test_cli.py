@@ -124,6 +124,7 @@ def test_keys_are_listed_in_a_table(shell: Shell) -> None:
     assert [
         key["id"] for key in json.loads(shell.run("--json", "list", "--after", "a", "--limit", "1")[0])
     ] == ["b"]
+    assert shell.run("list", "--json") == shell.run("--json", "list"), "before the command, or after it"
 
 
 def test_a_key_is_changed(shell: Shell) -> None:

@@ -58,35 +58,44 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=__version__)
-    whole.add_argument(
+    _everywhere(whole, store=None, json=False)
+    # Before the command or after it: what is not said after it leaves what was said before.
+    everywhere = argparse.ArgumentParser(add_help=False)
+    _everywhere(everywhere, store=argparse.SUPPRESS, json=argparse.SUPPRESS)
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, does: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=does, parents=[everywhere])
+
+    _create(command("create", "make a key; its secret is written to the standard output, once"))
+    _list(command("list", "list the keys"))
+    command("show", "show a key").add_argument("key_id")
+    _update(command("update", "change a key"))
+    _rotate(command("rotate", "give a key another secret"))
+    command("disable", "stop a key until it is enabled again").add_argument("key_id")
+    command("enable", "start a key that was disabled").add_argument("key_id")
+    _for_good(command("revoke", "end a key for good"))
+    _for_good(command("delete", "remove a key and its record"))
+    _usage(command("usage", "tell where the budgets of a key stand, or what it used"))
+    command("leases", "tell what processes have leased of the budgets of a key").add_argument("key_id")
+    _settle(command("settle", "charge a call, or the lease of a process that died"))
+    _check(command("check", "tell what a request would be answered, and why"))
+    _import(command("import", "take in a key that was made elsewhere"))
+    command("doctor", "tell whether a SQLite file is sound and its books balance")
+    command("backup", "copy a SQLite file while it is in use").add_argument(
+        "to", metavar="FILE", help="the new file"
+    )
+    return whole
+
+
+def _everywhere(parser: argparse.ArgumentParser, *, store: object, json: object) -> None:
+    parser.add_argument(
         "--store",
         metavar="URL",
+        default=store,
         help="where keys and budgets are, as Gate.open reads it: sqlite:///enclava.db",
     )
-    whole.add_argument("--json", action="store_true", help="answer in JSON, for programs")
-    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _create(
-        commands.add_parser("create", help="make a key; its secret is written to the standard output, once")
-    )
-    _list(commands.add_parser("list", help="list the keys"))
-    commands.add_parser("show", help="show a key").add_argument("key_id")
-    _update(commands.add_parser("update", help="change a key"))
-    _rotate(commands.add_parser("rotate", help="give a key another secret"))
-    commands.add_parser("disable", help="stop a key until it is enabled again").add_argument("key_id")
-    commands.add_parser("enable", help="start a key that was disabled").add_argument("key_id")
-    _for_good(commands.add_parser("revoke", help="end a key for good"))
-    _for_good(commands.add_parser("delete", help="remove a key and its record"))
-    _usage(commands.add_parser("usage", help="tell where the budgets of a key stand, or what it used"))
-    commands.add_parser(
-        "leases", help="tell what processes have leased of the budgets of a key"
-    ).add_argument("key_id")
-    _settle(commands.add_parser("settle", help="charge a call, or the lease of a process that died"))
-    _check(commands.add_parser("check", help="tell what a request would be answered, and why"))
-    _import(commands.add_parser("import", help="take in a key that was made elsewhere"))
-    commands.add_parser("doctor", help="tell whether a SQLite file is sound and its books balance")
-    backup = commands.add_parser("backup", help="copy a SQLite file while it is in use")
-    backup.add_argument("to", metavar="FILE", help="the new file")
-    return whole
+    parser.add_argument("--json", action="store_true", default=json, help="answer in JSON, for programs")
 
 
 def _create(create: argparse.ArgumentParser) -> None:
