@@ -130,6 +130,14 @@ class Gate:
         _traceback: TracebackType | None,
         /,
     ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...
     def authorize(
         self,
         secret: str | bytes | None,
@@ -552,6 +560,14 @@ class Permit:
         _traceback: TracebackType | None,
         /,
     ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...
 
 @final
 class Sqlite:
@@ -594,6 +610,14 @@ class Stream:
     def __exit__(
         self,
         kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
         _error: BaseException | None,
         _traceback: TracebackType | None,
         /,

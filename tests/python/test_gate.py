@@ -291,3 +291,24 @@ def test_past_days_are_told_where_the_ledger_keeps_them(
             kept.history("nobody", 7)
         with pytest.raises(InvalidValue, match="days"):
             kept.history(made.key.id, -1)
+
+
+@pytest.mark.parametrize("store", ["memory:", "sqlite:///{}/keys.db"])
+def test_async_with_ends_what_with_ends(store: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Gate.open(store.format(tmp_path)) as gate:
+            made = gate.create_key("k", daily_spend_limit=1)
+            secret = made.secret.reveal()
+            with pytest.raises(KeyError):
+                async with await gate.authorize_async(secret, cost="0.5"):
+                    raise KeyError
+            balance = (await gate.usage_async(made.key.id)).daily_spend
+            assert balance.remaining == 1, "it was not dispatched"
+            async with await gate.authorize_async(secret, cost="0.5") as permit:
+                assert await permit.settle_async(cost="0.25") is not None
+            async with (await gate.authorize_async(secret, cost="0.5")).stream() as stream:
+                stream.feed(b"data: [DONE]\n\n")
+            assert (await gate.usage_async(made.key.id)).daily_spend.held == 0
+        assert gate.closed
+
+    asyncio.run(run())

@@ -154,6 +154,8 @@ def test_prices_are_read_from_files_of_two_kinds() -> None:
     for bad in (PriceBook.from_toml, PriceBook.from_litellm):
         with pytest.raises(InvalidRecord):
             bad("[")
+    with pytest.raises(InvalidRecord, match="not one model has any"):
+        PriceBook.from_litellm('{"m": {"litellm_provider": "openai"}}')
     with pytest.raises(TypeError, match="prices: must be a PriceBook or a dict"):
         Gate.open("memory:", prices="prices.json")  # type: ignore[arg-type]
 

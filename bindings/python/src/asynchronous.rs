@@ -1,4 +1,4 @@
-//! The `_async` twins of what may block: coroutines that the package makes of the plain calls.
+//! The `_async` twins of what may block, and `async with`: coroutines that the package makes of the plain calls.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -123,6 +123,33 @@ twins! { Stream:
     /// `finish` for an event loop.
     finish_async of "finish"
         "($self)"
+}
+
+macro_rules! contexts {
+    ($($class:ty: $blocks:expr;)*) => {$(
+        #[pymethods]
+        impl $class {
+            fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                coroutine(&slf.getattr("__enter__")?, false, &PyTuple::empty(slf.py()), None)
+            }
+
+            #[pyo3(signature = (*args), text_signature = "($self, _kind, _error, _traceback, /)")]
+            fn __aexit__<'py>(
+                slf: &Bound<'py, Self>,
+                args: &Bound<'py, PyTuple>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let blocks: fn(&Self) -> bool = $blocks;
+                coroutine(&slf.getattr("__exit__")?, blocks(slf.get()), args, None)
+            }
+        }
+    )*};
+}
+
+contexts! {
+    // It waits for the callbacks of alerts, which may wait for the event loop.
+    Gate: |_| true;
+    Permit: Self::may_block;
+    Stream: Self::may_block;
 }
 
 fn coroutine<'py>(
