@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Mount, Route
 
@@ -17,7 +18,7 @@ from gateway.model import Model
 from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -38,8 +39,13 @@ def build(settings: Settings, clock: ManualClock | None = None) -> Starlette:
 
     async def listed(request: Request) -> Response:
         allowed = await access(request).allowed_models(models)
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "gateway"} for name in allowed]
-        return JSONResponse({"object": "list", "data": data})
+        return JSONResponse({"object": "list", "data": [_model(name) for name in allowed]})
+
+    async def shown(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name in await access(request).allowed_models(models):
+            return JSONResponse(_model(name))
+        return _refusal(404, "there is no such model here, or your key may not use it", "model_not_found")
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -53,7 +59,14 @@ def build(settings: Settings, clock: ManualClock | None = None) -> Starlette:
             with gate:
                 yield
 
-    api = Starlette(routes=[Route("/models", listed), Route("/{path:path}", upstream.call, methods=["POST"])])
+    api = Starlette(
+        routes=[
+            Route("/models", listed),
+            Route("/models/{name:path}", shown),
+            Route("/{path:path}", upstream.call, methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: _strayed},
+    )
     app = Starlette(
         routes=[
             Route("/", home),
@@ -65,3 +78,18 @@ def build(settings: Settings, clock: ManualClock | None = None) -> Starlette:
     )
     app.state.gate = gate
     return app
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "gateway"}
+
+
+async def _strayed(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return _refusal(error.status_code, "there is no such call here", "unknown_url", error.headers)
+
+
+def _refusal(status: int, message: str, code: str, headers: Mapping[str, str] | None = None) -> Response:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return JSONResponse({"error": error}, status, headers)

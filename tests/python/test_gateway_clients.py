@@ -229,6 +229,12 @@ def test_embeddings_and_models_of_the_built_in_model(tmp_path: Any) -> None:
         secret = _made(served.gate, allowed_models=["gpt-4o", "other"])
         asking = client(served, secret)
         assert [model.id for model in asking.models.list()] == ["gpt-4o"]
+        assert asking.models.retrieve("gpt-4o").id == "gpt-4o"
+        for hidden in ("gpt-4", "gpt-5"):
+            with pytest.raises(openai.NotFoundError, match="no such model here"):
+                asking.models.retrieve(hidden)
+        with pytest.raises(openai.APIStatusError, match="no such call here"):
+            asking.get("/nothing", cast_to=object)
         assert len(asking.embeddings.create(model="other", input=["a b", "c"]).data) == 2
         stats = served.gate.stats()
         assert (stats.settled, stats.dropped) == (1, 0)
