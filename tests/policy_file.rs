@@ -160,6 +160,61 @@ fn a_reload_tells_what_it_widened_and_may_refuse_to() {
 }
 
 #[test]
+fn a_key_that_is_in_force_again_is_widened() {
+    let retiring = |at: &str| {
+        let [newest, older] = [ALICE, BOB].map(|secret| Peppers::none().hash(secret.as_bytes()));
+        let older =
+            format!(r#"{{"hash": "{older}", "created_at": "2026-01-01T00:00:00Z", "retires_at": {at}}}"#);
+        format!(r#"{{"id": "alice", "name": "alice", "secrets": [{{"hash": "{newest}"}}, {older}]}}"#)
+    };
+    let alice = |more: &str| record("alice", ALICE, more);
+    for (before, after, field) in [
+        (alice(r#", "enabled": false"#), alice(""), "enabled"),
+        (alice(r#", "revoked_at": "2026-01-01T00:00:00Z""#), alice(""), "revoked_at"),
+        (
+            alice(r#", "revoked_at": "2026-01-01T00:00:00Z""#),
+            alice(r#", "revoked_at": "2099-01-01T00:00:00Z""#),
+            "revoked_at",
+        ),
+        (retiring(r#""2026-02-01T00:00:00Z""#), retiring(r#""2099-02-01T00:00:00Z""#), "secrets"),
+        (retiring(r#""2026-02-01T00:00:00Z""#), retiring("null"), "secrets"),
+    ] {
+        let scene = Scene::new(&before);
+        let told = Arc::new(PolicyFile::at(&scene.path));
+        let open = Gate::builder().store(told.clone()).open("memory:").unwrap();
+        let strict = Gate::builder()
+            .store(Arc::new(PolicyFile::at(&scene.path).refuse_widening()))
+            .open("memory:")
+            .unwrap();
+        scene.write(&after);
+        open.refresh().unwrap();
+        assert_eq!(told.last_reload().unwrap().widened, [("alice".parse().unwrap(), vec![field])]);
+        let refused = strict.refresh().unwrap_err().to_string();
+        assert!(refused.contains(&format!("would widen alice ({field})")), "{refused}");
+        // The other way is no widening.
+        scene.write(&before);
+        strict.refresh().unwrap();
+        open.refresh().unwrap();
+        assert_eq!(told.last_reload().unwrap().widened, []);
+    }
+}
+
+#[test]
+fn an_edit_in_place_is_seen_though_it_keeps_length_and_time() {
+    let limited = |limit: u8| record("alice", ALICE, &format!(r#", "daily_spend_limit": {limit}"#));
+    let scene = Scene::new(&limited(90));
+    let gate = scene.open();
+    let modified = fs::metadata(&scene.path).unwrap().modified().unwrap();
+    // The clock of a file system ticks.
+    std::thread::sleep(Duration::from_millis(20));
+    let text = fs::read_to_string(&scene.path).unwrap();
+    fs::write(&scene.path, text.replace("90", "10")).unwrap();
+    fs::File::options().write(true).open(&scene.path).unwrap().set_modified(modified).unwrap();
+    gate.refresh().unwrap();
+    assert_eq!(gate.key(&"alice".parse().unwrap()).unwrap().daily_spend_limit(), "10".parse().ok());
+}
+
+#[test]
 fn a_zone_that_is_edited_waits_for_the_window_to_end() {
     let limits = r#", "daily_spend_limit": 1, "monthly_spend_limit": 9"#;
     let zoned = |zone: &str| record("alice", ALICE, &format!(r#"{limits}, "timezone": "{zone}""#));

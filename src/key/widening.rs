@@ -1,5 +1,6 @@
 //! Which fields of a changed key let more through than before.
 
+use super::history::StoredSecret;
 use super::record::Key;
 use crate::Timestamp;
 use crate::policy::{ModelPattern, ModelRules};
@@ -8,6 +9,21 @@ impl Key {
     /// The fields by which `new`, another version of this key, admits a request that this one refuses.
     pub fn widened_by(&self, new: &Self) -> Vec<&'static str> {
         widened_fields(self, new)
+    }
+
+    /// The fields by which `new`, another version of this key, admits whom this one refuses whatever they ask for: it was
+    /// switched off, or revoked, or their secret was retired.
+    pub(crate) fn revived_by(&self, new: &Self) -> Vec<&'static str> {
+        let lives_longer = |secret: &StoredSecret| {
+            let known = self.secret(secret.hash().digest());
+            known.is_some_and(|known| raised(known.retires_at(), secret.retires_at()))
+        };
+        let fields = [
+            ("enabled", new.enabled() && !self.enabled()),
+            ("revoked_at", raised(self.revoked_at(), new.revoked_at())),
+            ("secrets", new.secrets().any(|secret| lives_longer(&secret))),
+        ];
+        fields.into_iter().filter_map(|(field, revived)| revived.then_some(field)).collect()
     }
 }
 

@@ -46,6 +46,8 @@ struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
     node: u64,
+    // The time that nobody sets: an edit in place may keep the other one.
+    changed: (i64, i64),
 }
 
 /// How one reading of a policy file changed the keys.
@@ -60,7 +62,8 @@ pub struct Reload {
     pub removed: Vec<KeyId>,
     /// Keys whose record changed.
     pub changed: Vec<KeyId>,
-    /// Those of them that now let a request through that was refused before, and by which fields.
+    /// Those of them that now let a request through that was refused before, and by which fields. A key that is in force
+    /// again counts, and so does a secret that retires later; a secret or a key that is new does not.
     pub widened: Vec<(KeyId, Vec<&'static str>)>,
 }
 
@@ -135,7 +138,9 @@ impl PolicyFile {
                     if key == **known {
                         Arc::clone(known)
                     } else {
-                        let widened = known.widened_by(&key);
+                        let mut widened = known.widened_by(&key);
+                        // Whoever enables a key says so; an edit of a file may be an old copy of it.
+                        widened.extend(known.revived_by(&key));
                         if !widened.is_empty() {
                             reload.widened.push((id.clone(), widened));
                         }
@@ -191,9 +196,12 @@ impl PolicyFile {
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
-        let node = std::os::unix::fs::MetadataExt::ino(metadata);
+        let (node, changed) = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.ino(), (metadata.ctime(), metadata.ctime_nsec()))
+        };
         #[cfg(not(unix))]
-        let node = 0;
-        Self { length: metadata.len(), modified: metadata.modified().ok(), node }
+        let (node, changed) = (0, (0, 0));
+        Self { length: metadata.len(), modified: metadata.modified().ok(), node, changed }
     }
 }
