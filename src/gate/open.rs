@@ -30,7 +30,8 @@ pub enum OnUnavailable {
     #[default]
     Deny,
     /// Admit it, for keys that are known and in force: the permit says so ([`Permit::is_degraded`](super::Permit::is_degraded)),
-    /// nothing is set aside, and what it is settled with is charged if the ledger answers by then.
+    /// nothing is set aside, and what it is settled with is charged if the ledger answers by then, in the windows of
+    /// that moment.
     Admit,
 }
 

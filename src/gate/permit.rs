@@ -235,10 +235,14 @@ impl Permit {
         if self.call.stage == Stage::Ended {
             return Err(Error::Conflict("this permit was ended; it cannot be extended".into()));
         }
-        if self.is_degraded() {
+        let is_degraded = self.is_degraded();
+        let call = &mut *self.call;
+        if is_degraded {
+            // Nothing is set aside, and what is charged for a call that is dropped is this.
+            let usage = &mut call.hold.standing.usage;
+            *usage = usage.saturating_add(more);
             return Ok(());
         }
-        let call = &mut *self.call;
         call.caller.core.extend(&call.caller, &mut call.hold, more)
     }
 

@@ -273,9 +273,7 @@ impl Stream {
         let Some(mut permit) = self.permit.take() else {
             return Err(Error::Conflict("this stream was finished before".into()));
         };
-        let mut usage = self.usage.clone();
-        usage.close();
-        let settled = permit.settle(permit.usage_so_far(&usage.progress()));
+        let settled = permit.settle(permit.usage_so_far(&self.told()));
         if matches!(settled, Err(Error::Ledger(_))) {
             self.permit = Some(permit);
         }
@@ -283,11 +281,20 @@ impl Stream {
     }
 }
 
+impl Stream {
+    // What it told, if it ends here: an event whose end is missing is read to where it came.
+    fn told(&self) -> Progress {
+        let mut usage = self.usage.clone();
+        usage.close();
+        usage.progress()
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
-        let progress = self.progress();
-        if let (Some(permit), Some(usage)) = (&mut self.permit, progress) {
-            permit.progress(usage);
+        let told = self.told();
+        if let Some(permit) = &mut self.permit {
+            permit.progress(permit.usage_so_far(&told));
         }
     }
 }
