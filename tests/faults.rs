@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use enclava_keys::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
 use enclava_keys::gate::OnUnavailable;
 use enclava_keys::ledger::{LedgerError, MemoryLedger};
-use enclava_keys::store::{MemoryStore, News, StoreError};
+use enclava_keys::store::{Changes, MemoryStore, News, StoreError};
 use enclava_keys::{
     Error, Gate, Key, KeyId, KeySpec, Ledger, ManualClock, NewKey, Reason, Request, Store, Timestamp, Usage,
 };
@@ -254,6 +254,52 @@ fn a_store_that_is_silent_too_long_denies() {
     store.down.store(false, Ordering::SeqCst);
     clock.advance(Duration::from_secs(1));
     assert!(here.verify(secret).is_ok());
+}
+
+/// A store that does not look at what it is given.
+#[derive(Debug, Default)]
+struct Careless(Mutex<Vec<Arc<Key>>>);
+
+impl Store for Careless {
+    fn news(&self, _: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
+        let keys = self.0.lock().unwrap().clone();
+        Ok(News { generation: keys.len() as u64, changes: Changes::All(keys) })
+    }
+
+    fn put(&self, key: &Arc<Key>, _: Option<u64>) -> Result<(), StoreError> {
+        self.0.lock().unwrap().push(key.clone());
+        Ok(())
+    }
+
+    fn remove(&self, id: &KeyId) -> Result<bool, StoreError> {
+        self.0.lock().unwrap().retain(|key| key.id() != id);
+        Ok(true)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_store_whose_news_cannot_be_taken_in_is_silent() {
+    let clock = Arc::new(ManualClock::new("2026-11-23T12:00:00Z".parse().unwrap()));
+    let store = Arc::new(Careless::default());
+    let open = || Gate::builder().clock(clock.clone()).store(store.clone()).open("memory:").unwrap();
+    let gates = [open(), open()];
+    let made = gates[0].create_key(&spec()).unwrap();
+    let spec = |id: &str| KeySpec::new(id).id(id).secret("en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a");
+    gates[0].import_key(&spec("a")).unwrap();
+    gates[1].import_key(&spec("b")).unwrap();
+    let is_known = || gates[0].verify(made.secret.reveal()).map(drop).map_err(|denial| denial.reason());
+    clock.advance(Duration::from_secs(1));
+    assert!(gates[0].refresh().unwrap_err().to_string().contains("have a secret in common"));
+    assert_eq!(is_known(), Ok(()), "what is known serves for the stale limit");
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(is_known(), Err(Reason::LedgerUnavailable), "it may have been revoked meanwhile");
+    gates[1].delete_key(&"b".parse().unwrap()).unwrap();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(is_known(), Ok(()));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Every key, by the digests of its secrets and by its id.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering as Order;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -10,7 +8,7 @@ use std::sync::atomic::AtomicU32;
 use hashbrown::HashTable;
 
 use crate::id::KeyId;
-use crate::key::{Digest, Key};
+use crate::key::{ById, Digest, Key};
 use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Timestamp;
@@ -103,7 +101,8 @@ impl Directory {
         key.secrets().filter_map(|secret| self.owner(secret.hash().digest())).find(|other| other != key.id())
     }
 
-    fn owner(&self, digest: &Digest) -> Option<KeyId> {
+    /// The key that has a secret of this digest, retired or not.
+    pub(super) fn owner(&self, digest: &Digest) -> Option<KeyId> {
         self.find(digest, Timestamp::EPOCH, |_| {}).map(|(key, _)| key.id().clone())
     }
 
@@ -250,36 +249,6 @@ fn is_news(key: &Key, known: &Key) -> bool {
 #[inline]
 fn hash(tag: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(tag)
-}
-
-// A record in the order of its id.
-#[derive(Debug)]
-struct ById(Arc<Key>);
-
-impl Borrow<KeyId> for ById {
-    fn borrow(&self) -> &KeyId {
-        self.0.id()
-    }
-}
-
-impl PartialEq for ById {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id() == other.0.id()
-    }
-}
-
-impl Eq for ById {}
-
-impl PartialOrd for ById {
-    fn partial_cmp(&self, other: &Self) -> Option<Order> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ById {
-    fn cmp(&self, other: &Self) -> Order {
-        self.0.id().cmp(other.0.id())
-    }
 }
 
 #[cfg(test)]

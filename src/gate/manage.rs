@@ -7,7 +7,7 @@ use super::events::EventKind;
 use super::{Error, Gate};
 use crate::id::KeyId;
 use crate::key::{
-    ChangeError, CreateError, Created, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
+    ChangeError, CreateError, Created, Digest, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
 };
 use crate::time::Timestamp;
 
@@ -52,7 +52,14 @@ impl Gate {
         if !spec.brings_its_secret() {
             return Err(without_a_secret(made));
         }
-        let key = Arc::new(made?.key);
+        let made = made?;
+        // Under another pepper its hash is another one, and the secret the same.
+        let owner = |digest: &Digest| self.core.directory.owner(digest);
+        let secret = made.secret.as_ref().map(Secret::reveal);
+        if let Some(other) = secret.and_then(|secret| self.core.peppers.find(secret.as_bytes(), owner)) {
+            return Err(taken(&other));
+        }
+        let key = Arc::new(made.key);
         self.keep(&key, None)?;
         self.happened(EventKind::KeyCreated, &key, "");
         Ok(key)
@@ -201,12 +208,15 @@ impl Gate {
 
     fn keep(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), Error> {
         if let Some(other) = self.core.directory.rival(key) {
-            return Err(Error::Conflict(format!("key {other} already has this secret")));
+            return Err(taken(&other));
         }
         self.core.refresher.store.put(key, replaces)?;
-        let taken = |other| Error::Conflict(format!("key {other} already has this secret"));
-        self.core.directory.put(key).map(drop).map_err(taken)
+        self.core.directory.put(key).map(drop).map_err(|other| taken(&other))
     }
+}
+
+fn taken(other: &KeyId) -> Error {
+    Error::Conflict(format!("key {other} already has this secret"))
 }
 
 // That, and all else that is wrong.

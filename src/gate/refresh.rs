@@ -116,13 +116,19 @@ impl Refresher {
 
     fn ask_for_news(&self, core: &Core, known: &mut Known, now: Timestamp) -> Result<(), StoreError> {
         self.asked.store(now.as_micros(), Ordering::Relaxed);
-        let news = self.store.news(known.generation, now);
-        if !matches!(news, Err(StoreError::Unavailable(_))) {
-            // Records that cannot be read are an answer: the last good ones stay in force.
-            self.answered.store(now.as_micros(), Ordering::Relaxed);
-        }
-        let news = news?;
+        let answered = || self.answered.store(now.as_micros(), Ordering::Relaxed);
+        let news = match self.store.news(known.generation, now) {
+            Err(unavailable @ StoreError::Unavailable(_)) => return Err(unavailable),
+            Err(refused) => {
+                // Records that cannot be read are an answer: the last good ones stay in force.
+                answered();
+                return Err(refused);
+            }
+            Ok(news) => news,
+        };
+        // News that cannot be taken in are none: whoever was revoked meanwhile may be among them.
         let changed = apply(core, news.changes)?;
+        answered();
         // The first answer is how the gate begins.
         if changed != Changed::default() && known.generation.is_some() {
             let Changed { put, removed } = changed;

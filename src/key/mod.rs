@@ -4,6 +4,7 @@
 //! new [`Key`] of it. Creation, edit and stored record are read by one validator, which reports every fault at once.
 
 mod builder;
+mod by_id;
 mod digest;
 mod edit;
 mod faults;
@@ -33,6 +34,7 @@ mod value;
 mod widening;
 mod zone;
 
+pub(crate) use by_id::ById;
 pub use digest::{Digest, SecretHash, SecretHashError};
 pub use edit::{ChangeError, Edited, KeyEdit};
 pub use faults::{Fault, InvalidRecord};
