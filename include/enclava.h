@@ -1317,7 +1317,8 @@ enclava_status enclava_gate_release(const enclava_gate *gate,
 
 /**
  * Charges usage that was made elsewhere and never reserved, in the current windows. With a `request_id`, which may be not
- * stated, the same usage is never charged twice.
+ * stated, the same usage is not charged twice for as long as the ledger remembers it: in memory, until seven later calls
+ * of the key have ended.
  *
  * `settlement` may be NULL; free it with enclava_settlement_free().
  *

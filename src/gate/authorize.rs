@@ -87,7 +87,8 @@ impl Gate {
     }
 
     /// Charges usage that was made elsewhere and never reserved, in the current windows. With a `request_id` the same
-    /// usage is never charged twice.
+    /// usage is not charged twice for as long as the ledger remembers it: in memory, until
+    /// [`REMEMBERED_FINAL`](crate::ledger::MemoryLedger::REMEMBERED_FINAL) later calls of the key have ended.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a key, [`Error::Conflict`] if the request id was used before, [`Error::Ledger`].

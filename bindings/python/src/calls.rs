@@ -187,7 +187,8 @@ impl Gate {
     }
 
     /// Charge usage that was made elsewhere and never reserved, in the current windows. With a `request_id` the
-    /// same usage is never charged twice.
+    /// same usage is not charged twice for as long as the ledger remembers it: in memory, until seven later calls of the
+    /// key have ended.
     ///
     /// Raises `NotFound` without such a key, `Conflict` if the request id was used before, `LedgerError`.
     #[pyo3(signature = (key_id, usage = None, /, *, cost = None, tokens = None, request_id = None))]
