@@ -53,6 +53,8 @@ impl Gate {
             return Err(without_a_secret(made));
         }
         let made = made?;
+        // What another gate took in counts, however recent.
+        self.core.refresher.catch_up(&self.core, self.core.clock.now())?;
         // Under another pepper its hash is another one, and the secret the same.
         let owner = |digest: &Digest| self.core.directory.owner(digest);
         let secret = made.secret.as_ref().map(Secret::reveal);
