@@ -60,6 +60,34 @@ fn a_policy_file_is_applied_refused_and_well_again() {
 }
 
 #[test]
+fn a_key_that_nobody_can_use_here_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.json");
+    let key = |id: &str, hash: &str| format!(r#"{{"id": "{id}", "name": "k", "key_hash": "{hash}"}}"#);
+    let digest = |digit: &str| digit.repeat(64);
+    let file = |keys: &[String]| {
+        fs::write(&path, format!(r#"{{"version": 1, "keys": [{}]}}"#, keys.join(","))).unwrap();
+    };
+    let mut keys = vec![
+        key("plain", &format!("sha256:{}", digest("0"))),
+        key("known", &format!("hs256:now:{}", digest("1"))),
+        key("old", &format!("hs256:then:{}", digest("2"))),
+    ];
+    file(&keys);
+    let peppers = Peppers::new([("now", &b"0123456789abcdef0123456789abcdef"[..])]).unwrap();
+    let gate = Gate::builder().peppers(peppers).open(&format!("file://{}", path.display())).unwrap();
+    let note = "keyed with then, and no such pepper is configured here";
+    assert_eq!(told(&gate), [(EventKind::KeyUnreadable, note.to_owned())]);
+    gate.refresh().unwrap();
+    assert_eq!(told(&gate), []);
+    keys.push(key("older", &format!("hs256:before:{}", digest("3"))));
+    file(&keys);
+    gate.refresh().unwrap();
+    let more = (EventKind::KeyUnreadable, format!("{note}; the same of 1 more"));
+    assert_eq!(told(&gate), [more, (EventKind::StoreChanged, "1 put, 0 removed".to_owned())]);
+}
+
+#[test]
 fn what_others_did_to_keys_is_told_where_it_arrives() {
     let (store, clock) = (MemoryStore::new(), clock());
     let open = || {

@@ -106,6 +106,7 @@ EventKind: TypeAlias = Literal[
     "store_refused",
     "store_unavailable",
     "store_recovered",
+    "key_unreadable",
     "ledger_unavailable",
     "admitted_degraded",
     "hold_lapsed",

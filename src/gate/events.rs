@@ -60,6 +60,9 @@ pub enum EventKind {
     StoreUnavailable,
     /// The store answers again, or what it holds is valid again.
     StoreRecovered,
+    /// The hashes of a key's secrets are keyed with peppers that this gate was not given: nobody can use it here. The note
+    /// names them, and counts the other keys of that kind that came with it.
+    KeyUnreadable,
     /// A call found the ledger unable to answer.
     LedgerUnavailable,
     /// A call was admitted without a hold, because the ledger could not answer and the gate was opened to do so.
@@ -85,6 +88,7 @@ impl EventKind {
             Self::StoreRefused => "store_refused",
             Self::StoreUnavailable => "store_unavailable",
             Self::StoreRecovered => "store_recovered",
+            Self::KeyUnreadable => "key_unreadable",
             Self::LedgerUnavailable => "ledger_unavailable",
             Self::AdmittedDegraded => "admitted_degraded",
             Self::HoldLapsed => "hold_lapsed",

@@ -1,11 +1,13 @@
 //! Keeping up with a store that others write to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
 use super::events::EventKind;
 use crate::id::KeyId;
+use crate::key::Key;
 use crate::store::{Changes, Store, StoreError};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -127,7 +129,7 @@ impl Refresher {
             Ok(news) => news,
         };
         // News that cannot be taken in are none: whoever was revoked meanwhile may be among them.
-        let changed = apply(core, news.changes)?;
+        let changed = apply(core, news.changes, now)?;
         answered();
         // The first answer is how the gate begins.
         if changed != Changed::default() && known.generation.is_some() {
@@ -146,7 +148,7 @@ struct Changed {
     removed: usize,
 }
 
-fn apply(core: &Core, changes: Changes) -> Result<Changed, StoreError> {
+fn apply(core: &Core, changes: Changes, now: Timestamp) -> Result<Changed, StoreError> {
     let (put, gone) = match changes {
         Changes::None => return Ok(Changed::default()),
         Changes::Some(put, gone) => (put, gone),
@@ -159,8 +161,11 @@ fn apply(core: &Core, changes: Changes) -> Result<Changed, StoreError> {
         |one: &KeyId, other| StoreError::Conflict(format!("keys {one} and {other} have a secret in common"));
     if core.directory.len() > 0 {
         let taken_in = core.directory.take_in(&put, &gone);
-        let (put, removed) = taken_in.map_err(|[one, other]| taken(&one, other))?;
-        return Ok(Changed { put, removed });
+        let (changed, removed) = taken_in.map_err(|[one, other]| taken(&one, other))?;
+        if changed > 0 {
+            tell_unreadable(core, &put, now);
+        }
+        return Ok(Changed { put: changed, removed });
     }
     // Nobody is known yet, so nothing moves; and there may be a million.
     let mut changed = Changed::default();
@@ -168,7 +173,24 @@ fn apply(core: &Core, changes: Changes) -> Result<Changed, StoreError> {
         let is_new = core.directory.put(key).map_err(|other| taken(key.id(), other))?;
         changed.put = changed.put.saturating_add(usize::from(is_new));
     }
+    tell_unreadable(core, &put, now);
     Ok(changed)
+}
+
+// Whoever sends the secret of such a key is told that it is unknown.
+fn tell_unreadable(core: &Core, keys: &[Arc<Key>], now: Timestamp) {
+    let is_unread = |key: &&Arc<Key>| !key.secrets().any(|secret| core.peppers.understands(secret.hash()));
+    let mut unread = keys.iter().filter(is_unread);
+    let Some(key) = unread.next() else { return };
+    let names: BTreeSet<String> =
+        key.secrets().filter_map(|secret| secret.hash().kid().map(str::to_owned)).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    let others = match unread.count() {
+        0 => String::new(),
+        others => format!("; the same of {others} more"),
+    };
+    let note = format!("keyed with {names}, and no such pepper is configured here{others}");
+    core.events.tell(now, EventKind::KeyUnreadable, Some(key.id()), note);
 }
 
 // How far `now` is from what the clock said then: it may have stepped back.
