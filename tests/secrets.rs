@@ -3,6 +3,10 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+#[path = "secrets/wiped.rs"]
+mod wiped;
+
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
