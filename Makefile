@@ -20,6 +20,8 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
+# Examples are told of, or neither runner runs the test that stands in examples/story.rs.
+TARGETS := --lib --bins --tests --examples
 STEPS := tools format lint rust shuttle doctest doc python types
 SOAKS := model shuttle crash leases c races fuzz python load installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
@@ -74,9 +76,9 @@ test-lint:
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		set -x; cargo nextest run $(TESTED); \
+		set -x; cargo nextest run $(TESTED) $(TARGETS); \
 	else \
-		set -x; cargo test $(TESTED) --lib --bins --tests --examples; \
+		set -x; cargo test $(TESTED) $(TARGETS); \
 	fi
 
 # Every interleaving that shuttle's schedulers think of, a few thousand for each test.
