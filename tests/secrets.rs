@@ -265,8 +265,8 @@ fn states(gate: &Gate, clock: &ManualClock, seen: &mut Collected) {
 fn secrets_are_drawn_and_not_repeated() {
     let draw =
         |_| Secret::generate(Prefix::default(), SecretFormat::Hex).expect("random bytes").reveal().to_owned();
-    let drawn: BTreeSet<String> = (0..20_000).map(draw).collect();
-    assert_eq!(drawn.len(), 20_000);
+    let drawn: BTreeSet<String> = (0..100_000).map(draw).collect();
+    assert_eq!(drawn.len(), 100_000);
 }
 
 #[test]
