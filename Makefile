@@ -3,12 +3,13 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 # How long make soak goes on: seconds for each fuzz target, cases of the model, schedules of each interleaving test,
-# kills of processes on a database and of those that tell alerts, rounds of eight processes on one budget,
-# worlds of processes with leases, letters of each in the model of leases, examples of each hostile one,
-# runs of each program with threads, seconds of load (600 for the ten minutes of a release).
+# zones that are walked day by day, kills of processes on a database and of those that tell alerts, rounds of eight
+# processes on one budget, worlds of processes with leases, letters of each in the model of leases, examples of each
+# hostile one, runs of each program with threads, seconds of load (600 for the ten minutes of a release).
 SOAK_SECONDS ?= 10
 SOAK_CASES ?= 20000
 SOAK_SCHEDULES ?= 10000
+SOAK_ZONES ?= 1000
 SOAK_KILLS ?= 150
 SOAK_ROUNDS ?= 20
 SOAK_WORLDS ?= 10000
@@ -20,8 +21,10 @@ TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 BIN := .venv/bin
 # Only maturin builds the Python module, and the benches have no tests.
 TESTED := --locked --workspace --exclude enclava-python --exclude enclava-benches --features enclava-keys/sqlite
+# Examples are told of, or neither runner runs the test that stands in examples/story.rs.
+TARGETS := --lib --bins --tests --examples
 STEPS := tools format lint rust shuttle doctest doc python types
-SOAKS := model shuttle crash leases c races fuzz python load installs
+SOAKS := model shuttle windows crash leases c races fuzz python load installs
 # Shuttle's locks change the whole library, so it is built beside the ordinary one.
 SHUTTLE := CARGO_TARGET_DIR=$(TARGET_DIR)/shuttle CARGO_PROFILE_TEST_DEBUG=0 RUSTFLAGS="--cfg shuttle"
 
@@ -74,9 +77,9 @@ test-lint:
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		set -x; cargo nextest run $(TESTED); \
+		set -x; cargo nextest run $(TESTED) $(TARGETS); \
 	else \
-		set -x; cargo test $(TESTED) --lib --bins --tests --examples; \
+		set -x; cargo test $(TESTED) $(TARGETS); \
 	fi
 
 # Every interleaving that shuttle's schedulers think of, a few thousand for each test.
@@ -120,6 +123,10 @@ soak-shuttle:
 	@echo "2 x $(SOAK_SCHEDULES) schedules of each test: at random, and with few switches"
 	$(SHUTTLE) cargo clippy --locked -p enclava-keys --lib -p enclava-shuttle --tests -- -D warnings
 	SHUTTLE_SCHEDULES=$(SOAK_SCHEDULES) $(SHUTTLE) cargo test --locked -p enclava-shuttle
+
+# Every day from 1970 to 2100 in every zone: there are fewer than a thousand.
+soak-windows:
+	SOAK_ZONES=$(SOAK_ZONES) cargo test --locked --features sqlite --test windows every_day -- --nocapture
 
 soak-crash:
 	@echo "kills and power cuts ($(SOAK_KILLS)), and $(SOAK_ROUNDS) rounds of 8 processes"

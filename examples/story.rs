@@ -6,11 +6,14 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use enclava_keys::budget::Meter;
 use enclava_keys::key::KeySpec;
 use enclava_keys::wire::{Dialect, PriceBook, Reason};
-use enclava_keys::{Denial, Gate, KeyId, ManualClock, Request, Usage};
+use enclava_keys::{Alert, Denial, Gate, KeyId, ManualClock, Request, Usage};
+use serde_json::{Value, json};
 
 /// What the documentation's example sends to create a key.
 const CREATE: &str = r#"{
@@ -56,10 +59,11 @@ const STREAM: [&str; 4] = [
 
 type Told = Result<(), Box<dyn Error>>;
 
-/// The gate, its clock, and the key that the story is about.
+/// The gate, its clock, what it told the callback, and the key that the story is about.
 struct Scene {
     gate: Gate,
     clock: Arc<ManualClock>,
+    told: Receiver<Alert>,
     id: KeyId,
     secret: String,
 }
@@ -76,9 +80,17 @@ fn main() -> Told {
     Ok(())
 }
 
+// So that `make test` tells it too.
+#[test]
+fn the_whole_story() -> Told {
+    main()
+}
+
 fn create(gate: Gate, clock: Arc<ManualClock>) -> Result<Scene, Box<dyn Error>> {
     title("An administrator creates a key");
     println!("{CREATE}");
+    let (tell, told) = channel();
+    gate.on_alert(move |alert| tell.send(alert.clone()).map_err(|_| "nobody listens any more"));
     let made = gate.create_key(&KeySpec::from_json(CREATE)?)?;
     let secret = made.secret.reveal().to_owned();
     let id = made.key.id().clone();
@@ -87,7 +99,7 @@ fn create(gate: Gate, clock: Arc<ManualClock>) -> Result<Scene, Box<dyn Error>> 
     println!("-> hint   {}", made.key.hint().ok_or("a key has a hint")?);
     check(secret.len() == 35 && secret.starts_with("en_"), "the secret is en_ and 32 hex digits")?;
     check(!format!("{made:?}").contains(&secret), "printing the new key does not print the secret")?;
-    Ok(Scene { gate, clock, id, secret })
+    Ok(Scene { gate, clock, told, id, secret })
 }
 
 fn use_models(Scene { gate, id, secret, .. }: &Scene) -> Told {
@@ -127,7 +139,10 @@ fn use_models(Scene { gate, id, secret, .. }: &Scene) -> Told {
         settlement.usage.cost,
         settlement.usage.tokens
     );
-    check(settlement.usage.tokens == 12, "the stream's own usage is charged")?;
+    check(
+        settlement.usage.cost == "0.00048".parse()? && settlement.usage.tokens == 12,
+        "the stream's own usage is charged",
+    )?;
     show_usage(gate, id)?;
 
     title("A model that is not on the list: GPT-4 is not gpt-4");
@@ -135,13 +150,23 @@ fn use_models(Scene { gate, id, secret, .. }: &Scene) -> Told {
         gate.authorize(&Request::new(secret).model("GPT-4").tokens(10)).err().ok_or("GPT-4 was admitted")?;
     show_denial(&denial);
     check(
-        denial.reason() == Reason::ModelNotAllowed && denial.message().starts_with("Model not allowed"),
+        denial.reason() == Reason::ModelNotAllowed
+            && denial.status() == 403
+            && denial.message().starts_with("Model not allowed"),
         "names are case-sensitive",
     )?;
-    Ok(())
+    check_denial(
+        &denial,
+        &[("content-type", "application/json"), ("x-should-retry", "false")],
+        &[
+            ("type", "invalid_request_error".into()),
+            ("code", "model_not_found".into()),
+            ("param", "model".into()),
+        ],
+    )
 }
 
-fn reach_the_limit(Scene { gate, clock, id, secret }: &Scene) -> Told {
+fn reach_the_limit(Scene { gate, clock, told, id, secret }: &Scene) -> Told {
     title("A big call reaches 80 % of the day's limit: one alert");
     let mut permit = gate.authorize(&Request::new(secret).model("gpt-4").cost("40".parse()?).tokens(1000))?;
     let settlement = permit.settle(Usage::new("39.99904".parse()?, 1000))?;
@@ -151,10 +176,22 @@ fn reach_the_limit(Scene { gate, clock, id, secret }: &Scene) -> Told {
             alert.meter, alert.used, alert.limit, alert.threshold, alert.window_start
         );
     }
-    check(settlement.alerts.len() == 1, "the alert comes with the call that crossed it")?;
+    let [alert] = settlement.alerts.as_slice() else { return Err("not one alert".into()) };
+    check(
+        alert.key_id == *id
+            && alert.meter == Meter::DailySpend
+            && alert.threshold.to_string() == "0.8"
+            && alert.used.to_string() == "$40.00"
+            && alert.limit.to_string() == "$50.00",
+        "the alert comes with the call that crossed it, and says which meter and threshold",
+    )?;
     let mut permit = gate.authorize(&Request::new(secret).model("gpt-4").cost("10".parse()?).tokens(1000))?;
     let settlement = permit.settle(Usage::new("10".parse()?, 1000))?;
-    check(settlement.alerts.is_empty(), "and only once")?;
+    gate.flush()?;
+    check(
+        settlement.alerts.is_empty() && told.try_iter().eq([alert.clone()]),
+        "and only once; the callback was told the same",
+    )?;
 
     title("The day's limit is spent: what the client gets");
     let denial =
@@ -165,6 +202,22 @@ fn reach_the_limit(Scene { gate, clock, id, secret }: &Scene) -> Told {
         "after $50 the next call is refused",
     )?;
     check(denial.resets_at() == Some("2026-11-24T00:00:00Z".parse()?), "until midnight")?;
+    check_denial(
+        &denial,
+        &[("content-type", "application/json"), ("x-should-retry", "false"), ("retry-after", "54000")],
+        &[
+            ("type", "insufficient_quota".into()),
+            ("code", "insufficient_quota".into()),
+            ("param", Value::Null),
+            (
+                "budget",
+                json!({
+                    "name": "daily_spend", "transient": false, "resets_at": "2026-11-24T00:00:00Z", "limit": "50.00",
+                    "used": "50.00", "held": "0.00", "remaining": "0.00", "requested": "0.00",
+                }),
+            ),
+        ],
+    )?;
     show_usage(gate, id)?;
 
     title("The next day it works again");
@@ -174,7 +227,7 @@ fn reach_the_limit(Scene { gate, clock, id, secret }: &Scene) -> Told {
     Ok(())
 }
 
-fn rotate(Scene { gate, clock, id, secret }: &Scene) -> Result<String, Box<dyn Error>> {
+fn rotate(Scene { gate, clock, id, secret, .. }: &Scene) -> Result<String, Box<dyn Error>> {
     title("Rotation: for an hour both secrets work, on one budget");
     let rotated = gate.rotate_key(id, Duration::from_hours(1))?;
     let fresh = rotated.secret.reveal().to_owned();
@@ -192,17 +245,18 @@ fn rotate(Scene { gate, clock, id, secret }: &Scene) -> Result<String, Box<dyn E
     Ok(fresh)
 }
 
-fn revoke(Scene { gate, id, .. }: &Scene, fresh: &str) -> Told {
+fn revoke(Scene { gate, told, id, .. }: &Scene, fresh: &str) -> Told {
     title("Revocation bites at once; a call in flight is still charged");
     let mut in_flight = gate.authorize(&Request::new(fresh).model("gpt-4").cost("1".parse()?))?;
     gate.revoke_key(id)?;
     let denial =
         gate.authorize(&Request::new(fresh).model("gpt-4")).err().ok_or("a revoked key was admitted")?;
     show_denial(&denial);
-    check(denial.reason() == Reason::KeyRevoked, "the next call is refused")?;
+    check(denial.reason() == Reason::KeyRevoked && denial.status() == 401, "the next call is refused")?;
     in_flight.settle(Usage::new("0.50".parse()?, 100))?;
     check(gate.usage(id)?.daily_spend.used.to_string() == "$2.50", "what was in flight is charged")?;
-    Ok(())
+    gate.flush()?;
+    check(told.try_recv().is_err(), "and in all this time nobody was alerted again")
 }
 
 fn title(text: &str) {
@@ -228,6 +282,21 @@ fn show_denial(denial: &Denial) {
         println!("{name}: {value}");
     }
     println!("\n{:#}", denial.body(Dialect::OpenAi));
+}
+
+/// Its headers are these and no others; its body has these members, and the message that it tells the gateway.
+fn check_denial(denial: &Denial, headers: &[(&str, &str)], members: &[(&str, Value)]) -> Told {
+    let sent = denial.headers();
+    check(
+        sent.iter().map(|(name, value)| (*name, value.as_str())).eq(headers.iter().copied()),
+        "the headers keep the client from asking again in vain",
+    )?;
+    let body = denial.body(Dialect::OpenAi);
+    let error = body.get("error").and_then(Value::as_object).ok_or("an error has a body")?;
+    let holds = error.get("message") == Some(&denial.message().into())
+        && error.len() == members.len().saturating_add(1)
+        && members.iter().all(|(name, value)| error.get(*name) == Some(value));
+    check(holds, "the body says what happened, in the form that OpenAI's client reads")
 }
 
 fn check(holds: bool, what: &str) -> Told {

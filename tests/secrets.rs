@@ -3,135 +3,34 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "secrets/collected.rs"]
+mod collected;
+#[cfg(feature = "sqlite")] // without it, some types are never met
+#[path = "secrets/exported.rs"]
+mod exported;
+#[path = "secrets/parts.rs"]
+mod parts;
+#[cfg(target_os = "linux")]
+#[path = "secrets/wiped.rs"]
+mod wiped;
+
 use std::collections::BTreeSet;
-use std::fmt::{Debug, Display};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use enclava_keys::gate::{Builder, NewKey};
-use enclava_keys::key::{HintStyle, NewSecret, Peppers, Prefix, SecretFormat, SecretHash, Value};
-use enclava_keys::store::{MemoryStore, PolicyFile, Store};
-use enclava_keys::wire::{BearerOptions, Dialect, PriceBook, bearer};
-use enclava_keys::{
-    Denial, Error, Gate, Key, KeyEdit, KeySpec, ManualClock, Permit, Request, Secret, Timestamp, Usage,
-};
+use enclava_keys::gate::Builder;
+use enclava_keys::key::{Peppers, Prefix, SecretFormat};
+use enclava_keys::wire::{BearerOptions, PriceBook, bearer};
+use enclava_keys::{Error, Gate, KeyEdit, KeySpec, ManualClock, Request, Secret, Usage};
+
+use collected::{Collected, digest_of};
 
 const IMPORTED: &str = "en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a";
 const UNKNOWN: &str = "en_c0ffee5eed1bad4decade5feedfacade";
 const PEPPER: &str = "q7Zr2mXv9TbLw4KdHs8NcYpE3uGfJ6aV";
 const PRICES: &str =
     r#"{"models": {"m": {"input": "0.01", "output": "0.02", "max_input": 100, "max_output": 100}}}"#;
-
-/// Everything that was printed, and what must not be in it.
-#[derive(Default)]
-struct Collected {
-    outputs: Vec<String>,
-    // Records as they are stored hold the hashes, and nothing more.
-    stored: Vec<String>,
-    secrets: BTreeSet<String>,
-}
-
-impl Collected {
-    fn debug(&mut self, value: &impl Debug) {
-        self.outputs.push(format!("{value:?}"));
-        self.outputs.push(format!("{value:#?}"));
-    }
-
-    fn both(&mut self, value: &(impl Debug + Display)) {
-        self.debug(value);
-        self.outputs.push(value.to_string());
-        // What somebody reads who unwraps it.
-        let unwrapped = |failed: Result<(), _>| failed.expect("a panic that is meant");
-        let panicked = catch_unwind(AssertUnwindSafe(|| unwrapped(Err(value))));
-        let payload = panicked.expect_err("an error that was unwrapped panics");
-        self.outputs.extend(payload.downcast_ref::<String>().cloned());
-    }
-
-    fn json(&mut self, value: &impl serde::Serialize) {
-        self.outputs.push(serde_json::to_string(value).expect("what is serialized has JSON"));
-    }
-
-    fn denial(&mut self, denial: &Denial) {
-        self.both(denial);
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
-            self.json(&denial.body(dialect));
-            self.outputs.push(denial.sse_event(dialect));
-        }
-        self.debug(&denial.headers());
-        self.outputs.push(denial.message());
-        self.debug(&denial.budget_detail());
-    }
-
-    fn error(&mut self, error: &Error) {
-        self.both(error);
-        match error {
-            Error::Denied(denial) => self.denial(denial),
-            Error::InvalidRecord(invalid) => self.json(invalid),
-            _ => {}
-        }
-    }
-
-    fn key(&mut self, key: &Key) {
-        self.debug(key);
-        self.json(key);
-        self.outputs.push(key.to_json());
-        self.debug(&key.policy());
-        self.debug(&key.hint());
-        self.outputs.extend(key.hint().map(|hint| hint.to_string()));
-        key.secrets().for_each(|secret| self.debug(&secret));
-        self.stored.push(key.to_record_json());
-    }
-
-    fn made(&mut self, made: &NewKey) {
-        self.secrets.insert(made.secret.reveal().to_owned());
-        self.debug(made);
-        self.both(&made.secret);
-        self.key(&made.key);
-    }
-
-    fn permit(&mut self, permit: &Permit) {
-        self.debug(permit);
-        self.outputs.push(permit.id().to_string());
-        self.debug(&permit.id());
-        self.key(permit.key());
-    }
-
-    /// Looks for nine characters in a row of any secret or digest: a hint shows two times four characters of a secret,
-    /// and `Debug` of a digest its first eight.
-    fn search(&self) {
-        let bodies = self.secrets.iter().map(|secret| secret.rsplit('_').next().unwrap_or_default());
-        let bodies: Vec<&str> = bodies.collect();
-        let digests: Vec<String> = self.secrets.iter().map(|secret| digest_of(secret)).collect();
-        let of_secrets: BTreeSet<&[u8]> =
-            bodies.iter().flat_map(|body| body.as_bytes().windows(PART)).collect();
-        let of_digests: BTreeSet<&[u8]> =
-            digests.iter().flat_map(|hex| hex.as_bytes().windows(PART)).collect();
-        // A secret as a list of bytes, which is how `Debug` shows those.
-        let bytes =
-            |body: &&str| body.bytes().take(4).map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
-        let lists: Vec<String> = bodies.iter().map(bytes).collect();
-        for output in self.outputs.iter().chain(&self.stored).collect::<BTreeSet<_>>() {
-            assert!(!holds(output, &of_secrets), "a secret is in {output}");
-            assert!(!lists.iter().any(|list| output.contains(list)), "the bytes of a secret are in {output}");
-        }
-        for output in self.outputs.iter().collect::<BTreeSet<_>>() {
-            assert!(!holds(output, &of_digests), "the digest of a secret is in {output}");
-        }
-    }
-}
-
-/// More in a row than is ever shown.
-const PART: usize = 9;
-
-fn holds(output: &str, parts: &BTreeSet<&[u8]>) -> bool {
-    output.as_bytes().windows(PART).any(|part| parts.contains(part))
-}
-
-// The digest as it is stored, in hex.
-fn digest_of(secret: &str) -> String {
-    Peppers::none().hash(secret.as_bytes()).to_string().split_off("sha256:".len())
-}
 
 fn spec(json: &str) -> KeySpec {
     KeySpec::from_json(json).expect("an object")
@@ -150,6 +49,13 @@ fn builder(clock: &Arc<ManualClock>, collected: &mut Collected) -> Builder {
 
 #[test]
 fn outcomes_of_a_gate() {
+    let seen = outcomes();
+    println_count(&seen);
+    assert!(seen.outputs.len() > 500, "only {} outputs were collected", seen.outputs.len());
+    seen.search();
+}
+
+fn outcomes() -> Collected {
     let mut seen = Collected::default();
     for secret in [IMPORTED, UNKNOWN, PEPPER] {
         seen.secrets.insert(secret.to_owned());
@@ -164,17 +70,14 @@ fn outcomes_of_a_gate() {
         let gate = builder.open("memory:").expect("a gate");
         let told = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&told);
-        gate.on_alert(move |alert| {
-            heard.lock().expect("nobody panicked").push(format!("{alert:?} {alert:#?}"));
-        });
+        gate.on_alert(move |alert| heard.lock().expect("nobody panicked").push(alert.clone()));
         keys(&gate, &mut seen);
         calls(&gate, &mut seen);
         states(&gate, &clock, &mut seen);
         gate.flush().expect("a ledger in memory");
-        seen.outputs.append(&mut told.lock().expect("nobody panicked"));
-        for alert in gate.take_alerts(usize::MAX) {
-            seen.debug(&alert);
-            seen.json(&alert);
+        for alert in told.lock().expect("nobody panicked").iter() {
+            seen.debug(alert);
+            seen.json(alert);
         }
         for event in gate.take_events(usize::MAX) {
             seen.debug(&event);
@@ -185,9 +88,7 @@ fn outcomes_of_a_gate() {
         seen.json(&gate.stats());
         seen.debug(&gate);
     }
-    println_count(&seen);
-    assert!(seen.outputs.len() > 500, "only {} outputs were collected", seen.outputs.len());
-    seen.search();
+    seen
 }
 
 #[expect(clippy::print_stdout, reason = "a run says how much it searched")]
@@ -207,8 +108,9 @@ fn keys(gate: &Gate, seen: &mut Collected) {
         seen.debug(&spec);
         seen.made(&gate.create_key(&spec).expect("a good spec"));
     }
-    let import =
-        format!(r#"{{"name": "i", "id": "imported", "secret": "{IMPORTED}", "daily_spend_limit": 1}}"#);
+    let import = format!(
+        r#"{{"name": "i", "id": "imported", "secret": "{IMPORTED}", "daily_spend_limit": 1, "alert_threshold": 0.5}}"#
+    );
     seen.debug(&spec(&import));
     seen.key(&gate.import_key(&spec(&import)).expect("a good spec"));
     // A secret wherever one may be pasted by mistake.
@@ -360,78 +262,11 @@ fn states(gate: &Gate, clock: &ManualClock, seen: &mut Collected) {
 }
 
 #[test]
-fn parts_of_a_key() {
-    let mut seen = Collected::default();
-    seen.secrets.insert(IMPORTED.to_owned());
-    seen.secrets.insert(PEPPER.to_owned());
-    let peppers = Peppers::new([("2026", PEPPER.as_bytes())]).expect("a pepper");
-    let secret = Secret::import(IMPORTED, Prefix::default()).expect("a secret");
-    let new = NewSecret::of(&secret, &peppers, HintStyle::Ends);
-    let plain = Peppers::none().hash(IMPORTED.as_bytes());
-    seen.both(&secret);
-    seen.debug(&new);
-    seen.debug(&peppers);
-    seen.debug(&plain);
-    seen.debug(plain.digest());
-    seen.debug(&Value::from(IMPORTED));
-    seen.debug(&KeySpec::new(IMPORTED).secret(IMPORTED).set(IMPORTED, IMPORTED));
-    seen.debug(&KeyEdit::new().set(IMPORTED, IMPORTED));
-    for text in [IMPORTED, &format!("sha256:{IMPORTED}"), &format!("hs256:{IMPORTED}:x")] {
-        seen.both(&text.parse::<SecretHash>().expect_err("no hash"));
-        seen.both(&text.parse::<Prefix>().expect_err("no prefix"));
-    }
-    seen.search();
-}
-
-#[test]
-fn stores_and_policy_files() {
-    let mut seen = Collected::default();
-    seen.secrets.insert(IMPORTED.to_owned());
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("policy.json");
-    let url = format!("file://{}", path.display());
-    std::fs::write(&path, r#"{"version": 1, "keys": []}"#).expect("a file");
-    let reloading = Gate::open(&url).expect("a good file");
-    for text in [
-        format!(r#"{{"version": 1, "keys": [{{"id": "a", "name": "a", "key": "{IMPORTED}"}}]}}"#),
-        format!(r#"{{"version": 1, "keys": [{{"id": "a", "name": "a", "secret": "{IMPORTED}"}}]}}"#),
-        format!(
-            r#"{{"version": 1, "keys": [{{"id": "a", "name": "a", "key_hash": "{IMPORTED}"}}], "{IMPORTED}": 1}}"#
-        ),
-        format!(r#"{{"version": "{IMPORTED}", "keys": "{IMPORTED}"}}"#),
-        IMPORTED.to_owned(),
-    ] {
-        std::fs::write(&path, &text).expect("a file");
-        let file = PolicyFile::at(&path);
-        seen.debug(&file);
-        seen.both(&file.news(None, Timestamp::EPOCH).expect_err(&text));
-        seen.error(&Gate::open(&url).expect_err(&text));
-        seen.error(&reloading.refresh().expect_err(&text));
-    }
-    let events = reloading.take_events(usize::MAX);
-    assert_eq!(events.len(), 5, "one for each file that was refused");
-    for event in &events {
-        seen.debug(event);
-        seen.json(event);
-    }
-    seen.error(&Gate::open(&format!("redis://:{IMPORTED}@localhost/0")).expect_err("no such engine"));
-    seen.error(&Gate::open(IMPORTED).expect_err("no URL"));
-    let store = Arc::new(MemoryStore::new());
-    let gate = Gate::builder().store(store.clone()).open("memory:").expect("a gate");
-    let import = KeySpec::new("a").secret(IMPORTED);
-    seen.key(&gate.import_key(&import).expect("a good spec"));
-    seen.error(&gate.import_key(&import).expect_err("a secret that is taken"));
-    seen.debug(&store);
-    seen.debug(&store.news(None, Timestamp::EPOCH).expect("records"));
-    seen.search();
-}
-
-#[test]
 fn secrets_are_drawn_and_not_repeated() {
     let draw =
         |_| Secret::generate(Prefix::default(), SecretFormat::Hex).expect("random bytes").reveal().to_owned();
-    let drawn: BTreeSet<String> = (0..20_000).map(draw).collect();
-    assert_eq!(drawn.len(), 20_000);
+    let drawn: BTreeSet<String> = (0..100_000).map(draw).collect();
+    assert_eq!(drawn.len(), 100_000);
 }
 
 #[test]

@@ -56,9 +56,12 @@ const ROWS: &[Row] = &[
         goal: Goal::AtMost(1.5),
         ratio: |m| Some(m.of("gate/hot")? / m.parts()?),
     },
+    Row { work: "  nanoseconds", goal: Goal::AtMost(150.0), ratio: |m| m.of("gate/hot") },
+    Row { work: "  over 10 k keys: nanoseconds", goal: Goal::AtMost(150.0), ratio: |m| m.of("gate/10k") },
+    Row { work: "  over 100 k keys: nanoseconds", goal: Goal::AtMost(400.0), ratio: |m| m.of("gate/100k") },
     Row {
         work: "  over 10 k keys: their cache misses alone",
-        goal: Goal::None,
+        goal: Goal::AtMost(2.0),
         ratio: |m| m.ratio("gate/10k", "floor/misses/10k"),
     },
     Row {
@@ -143,6 +146,16 @@ const ROWS: &[Row] = &[
         work: "times as fast as limitador, reserve and commit",
         goal: Goal::AtLeast(40.0),
         ratio: |m| m.ratio("limitador/reserve-and-commit", "gate/hot"),
+    },
+    Row {
+        work: "  its check-and-update, which reserves nothing",
+        goal: Goal::AtLeast(15.0),
+        ratio: |m| m.ratio("limitador/check-and-update", "gate/hot"),
+    },
+    Row {
+        work: "  governor's check of a key, which counts calls and no spend",
+        goal: Goal::None,
+        ratio: |m| m.ratio("governor/check", "gate/hot"),
     },
     Row {
         work: "Python, authorize + settle: microseconds",

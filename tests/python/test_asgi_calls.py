@@ -122,6 +122,15 @@ def test_a_grant_is_dispatched_and_a_full_answer_is_not_limited(gate: Gate) -> N
     hold.release()
 
 
+def test_a_key_in_the_query_is_not_read(gate: Gate, secret: str) -> None:
+    app = Recorder()
+    answer = Answer()
+    keyed = {**scope(CHAT, None), "query_string": f"key={secret}&api_key={secret}".encode()}
+    asyncio.run(KeyMiddleware(app, gate)(keyed, coming([b"{}"]), answer.take))
+    assert (answer.status, answer.json()["error"]["code"], app.scopes) == (401, "missing_api_key", [])
+    assert secret not in answer.body.decode()
+
+
 def test_denials_come_in_the_words_of_the_api(gate: Gate, secret: str) -> None:
     app = Recorder()
     denying = KeyMiddleware(app, gate, also=["x-api-key"])

@@ -319,6 +319,23 @@ def test_children_draw_other_names(gate: Gate, secret: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_children_draw_other_secrets(gate: Gate) -> None:
+    reader, writer = os.pipe()
+
+    def draw() -> str:
+        return gate.create_key("k").secret.reveal()
+
+    drawn = [draw()]  # a buffer of random bytes, if there was one, is filled before the children are made
+    for _ in range(2):
+        assert fork(lambda: os.write(writer, draw().encode())) == 0
+        drawn.append(os.read(reader, 35).decode())
+    drawn.append(draw())
+    assert len(set(drawn)) == len(drawn) == 4
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_workers_share_one_limit_in_a_file(tmp_path: Path) -> None:
     gate = Gate.open(f"sqlite:///{tmp_path}/keys.db")
     made = gate.create_key("k", daily_spend_limit="1.00")
