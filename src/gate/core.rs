@@ -178,7 +178,7 @@ impl Core {
         phase: Phase,
         usage: Usage,
     ) -> Result<Settlement, Error> {
-        let closed = self.books.close(of.account, hold, phase, usage);
+        let closed = self.books.close(&[of.account], hold, phase, usage);
         let notices = closed.map_err(|closing| self.not_closed(of, hold, closing))?;
         self.waiting.wake();
         match phase {

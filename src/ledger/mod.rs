@@ -3,6 +3,7 @@
 mod books;
 mod lease;
 mod memory;
+mod parties;
 mod seats;
 mod terms;
 
