@@ -246,11 +246,21 @@ impl Books {
         let mut count = 0_usize;
         for account in accounts {
             let due = self.ledger.due(account.owner, now, LAPSES_A_CALL)?;
+            let more = LAPSES_A_CALL.saturating_sub(due.len());
             count = count.saturating_add(due.len());
             for hold in due {
                 let usage = self.charge_of(&hold);
                 let ended = self.end(*account, accounts, &hold, Phase::Lapsed, usage)?;
-                lapses.extend(lapsed(hold, usage, ended));
+                lapses.extend(lapsed(account.owner, hold, usage, ended));
+            }
+            // Their own owners may never call again.
+            let guests =
+                if more > 0 { self.ledger.due_guests(account.owner, now, more)? } else { Vec::new() };
+            count = count.saturating_add(guests.len());
+            for (owner, hold) in guests {
+                let (owner, usage) = (Owner::new(owner), self.charge_of(&hold));
+                let ended = self.end_shared(&owner, accounts, &hold, Phase::Lapsed, usage)?;
+                lapses.extend(lapsed(&owner, hold, usage, ended));
             }
         }
         Ok(count)
@@ -350,10 +360,10 @@ impl Books {
 }
 
 // A hold as it lapsed. If somebody settled, lapsed or extended it just now, it was not due any more.
-fn lapsed(mut hold: Hold, usage: Usage, ended: Ended) -> Option<Lapse> {
+fn lapsed(owner: &Owner, mut hold: Hold, usage: Usage, ended: Ended) -> Option<Lapse> {
     let notices = ended.ok()?;
     hold.standing.close(Phase::Lapsed, usage);
-    Some(Lapse { hold, notices })
+    Some(Lapse { owner: owner.id().clone(), hold, notices })
 }
 
 // Whether the same request made `found`, whose call is still in flight.

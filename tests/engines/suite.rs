@@ -38,7 +38,11 @@ macro_rules! leased_suite {
             a_clock_that_steps_back_finds_the_window_as_it_was a_window_long_gone_does_not_start_again
             live_holds_are_bounded resolved_holds_are_remembered_and_then_forgotten the_same_request_finds_its_hold
             extensions_obey_the_limit forgotten_owners_settle_what_is_in_flight amounts_far_beyond_64_bits_are_exact
-            every_owner_is_told_of_its_alert a_hold_grows_for_all_of_its_owners_or_none);
+            every_owner_is_told_of_its_alert a_window_is_kept_for_the_calls_of_others
+            a_window_is_kept_for_late_settlements_of_others
+            a_hold_of_a_silent_key_lapses_for_its_team a_hold_of_a_silent_key_is_let_go_for_its_team
+            a_hold_grows_for_all_of_its_owners_or_none a_team_is_forgotten_after_its_last_call
+            nothing_is_moved_for_a_team_that_was_forgotten);
     };
 }
 
