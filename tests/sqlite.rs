@@ -20,8 +20,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use enclava_keys::budget::{Calendar, HoldId, Limits, Meter, Owner, Phase};
 use enclava_keys::engine::Sqlite;
 use enclava_keys::gate::NewKey;
+use enclava_keys::ledger::{Account, Books, OnLapse, Terms};
 use enclava_keys::{Error, Gate, KeySpec, ManualClock, Reason, Request, Usage};
 use rusqlite::Connection;
 use sqlite_worker::{Place, part, play, said, url};
@@ -364,7 +366,33 @@ fn a_file_of_the_second_schema_is_brought_up_to_date() {
     assert_eq!(gate.record(&id, dollars("0.9"), None).unwrap().alerts.len(), 1);
     assert_eq!(gate.history(&id, 9).unwrap()[2].model.as_deref(), Some("gpt-4"));
     let health = Sqlite::open(&place.url()).unwrap().doctor().unwrap();
-    assert_eq!((health.faults.len(), health.schema, health.alerts), (0, 3, 1), "{health:?}");
+    assert_eq!((health.faults.len(), health.schema, health.alerts), (0, 4, 1), "{health:?}");
+}
+
+#[test]
+fn a_file_of_the_third_schema_is_brought_up_to_date() {
+    let place = Place::new();
+    of_schema(&place, 3);
+    let database = Sqlite::open(&place.url()).unwrap();
+    assert_eq!(database.doctor().unwrap().faults, [""; 0]);
+    let terms = Terms { lifetime: Duration::from_mins(10), on_lapse: OnLapse::Charge, most_live: 9 };
+    let books = Books::new(Arc::new(database.ledger()), terms);
+    let (one, team) = ("one".parse().unwrap(), "team".parse().unwrap());
+    let (one, team) = (Owner::new(one), Owner::new(team));
+    let (limits, calendar) = (Limits::default(), Calendar::default());
+    let account = |owner| Account { owner, limits: &limits, calendar: &calendar };
+    let now = "2026-11-23T12:10:00Z".parse().unwrap();
+    let mut lapses = Vec::new();
+    let [.., tokens] = books.rows(account(&team), now, &mut lapses).unwrap();
+    assert_eq!((tokens.used, tokens.held), (10, 0), "what was in flight lapses by way of the team");
+    assert_eq!(lapses.iter().map(|lapse| lapse.hold.id).collect::<Vec<_>>(), [HoldId(1)]);
+    for id in [1, 3] {
+        let mut hold = books.hold(&one, HoldId(id)).unwrap();
+        books.close(&[account(&one)], &mut hold, Phase::Released, Usage::ZERO).unwrap();
+    }
+    let day = calendar.windows(now).day.start;
+    assert_eq!(books.ledger().row(&team, Meter::DailyTokens, day).unwrap().used, 2);
+    assert_eq!(database.doctor().unwrap().faults, [""; 0]);
 }
 
 #[test]
@@ -494,13 +522,21 @@ fn the_doctor_tells_what_does_not_fit() {
     let database = Sqlite::open(&place.url()).unwrap();
     let health = database.doctor().unwrap();
     assert_eq!((health.faults.len(), health.keys, health.accounts, health.live), (0, 1, 1, 1));
-    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 3, "{health:?}");
+    assert!(health.bytes > 4_096 && health.journal_bytes > 0 && health.schema == 4, "{health:?}");
     let id = made.key.id();
     for (number, (sql, fault)) in [
         ("UPDATE holds SET usd = 1", format!("account {id}: daily_spend from")),
         ("UPDATE accounts SET live = 7", format!("account {id}: has 1 calls in flight, and 7 are noted")),
         ("UPDATE accounts SET meters = x'00'", format!("account {id}: its meters cannot be read")),
         ("DELETE FROM accounts", format!("account {id}: calls in flight hold")),
+        (
+            "INSERT INTO guests VALUES ('team', 'one', x'00', 1, 1, 1)",
+            "account team: a call of one is noted, and there is none".to_owned(),
+        ),
+        (
+            "UPDATE holds SET others = '[[\"team\",[1,2,3,4]]]'",
+            format!("account team: a call of {id} in flight is not noted"),
+        ),
         ("UPDATE keys SET revision = 5", format!("key {id}: its record is of {id} at revision 1")),
         ("UPDATE keys SET record = '{}'", format!("key {id}: /id: is required")),
         ("DELETE FROM secrets", format!("key {id}: a secret is not in the list of secrets")),

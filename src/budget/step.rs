@@ -183,7 +183,7 @@ pub struct Moved {
 pub enum Outcome {
     /// It was taken; the rows are as it left them.
     Taken {
-        /// No live hold of the first owner lapses before this.
+        /// No live hold of the first owner lapses before this, nor does one of the others if there are any.
         next_lapse: Timestamp,
         /// Where the hold is now, for its [`Hold::seat`]; 0 if it does not matter.
         seat: u32,

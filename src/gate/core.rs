@@ -178,7 +178,7 @@ impl Core {
         phase: Phase,
         usage: Usage,
     ) -> Result<Settlement, Error> {
-        let closed = self.books.close(of.account, hold, phase, usage);
+        let closed = self.books.close(&[of.account], hold, phase, usage);
         let notices = closed.map_err(|closing| self.not_closed(of, hold, closing))?;
         self.waiting.wake();
         match phase {
@@ -275,7 +275,7 @@ impl Core {
     pub(super) fn tell_lapses(&self, key: &Key, lapses: Vec<Lapse>) {
         for lapse in lapses {
             self.lanes.add(Count::Lapsed);
-            let permit = PermitId { key: key.id().clone(), hold: lapse.hold.id };
+            let permit = PermitId { key: lapse.owner, hold: lapse.hold.id };
             self.events.tell(self.clock.now(), EventKind::HoldLapsed, Some(key.id()), permit.to_string());
             self.tell(key.name(), lapse.notices);
         }

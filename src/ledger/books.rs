@@ -8,12 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrayvec::ArrayVec;
-
+use super::parties::{Parties, Rows, again, others_of, pin, pinned};
 use super::{Account, Closing, Lapse, Ledger, LedgerError, NotReserved, OnLapse, Terms};
 use crate::budget::{
-    Hold, HoldId, Limits, MAX_OWNERS, Meter, Moved, Notice, Others, Outcome, Owner, Party, Phase, Row,
-    Standing, Step, Usage, notices, refusal,
+    Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Phase, Row, Standing, Step, Usage, notices, refusal,
 };
 use crate::time::Timestamp;
 
@@ -25,13 +23,8 @@ const LAPSES_A_CALL: usize = 32;
 /// A hold takes fewer steps than this in its life.
 const STEPS: u32 = 1 << 16;
 
-type Parties<'a> = ArrayVec<Party<'a>, MAX_OWNERS>;
-
-// The rows of a step: almost every one has a single owner, and its rows are cleared at a stroke.
-struct Rows {
-    one: [Moved; Meter::ALL.len()],
-    many: Vec<[Moved; Meter::ALL.len()]>,
-}
+// What is to be told of a hold that was ended, or its state when somebody else moved it first.
+type Ended = Result<Vec<Notice>, Option<Box<Hold>>>;
 
 /// Holds, kept in a ledger by the rules of the budget.
 #[derive(Debug)]
@@ -116,13 +109,14 @@ impl Books {
         Err(contended().into())
     }
 
-    /// Sets `more` aside for a live hold and gives it a new lifetime. `hold` becomes its new state.
+    /// Sets `more` aside for a live hold and gives it a new lifetime. `accounts` are all of its owners, in the order in which it
+    /// was made. `hold` becomes its new state.
     ///
     /// # Errors
     /// [`NotReserved`]; [`NotReserved::Conflict`] if it is not live any more.
-    pub fn extend<'a>(
+    pub fn extend(
         &self,
-        accounts: &[Account<'a>],
+        accounts: &[Account<'_>],
         hold: &mut Hold,
         more: Usage,
         now: Timestamp,
@@ -133,10 +127,7 @@ impl Books {
             if hold.standing.phase != Phase::Live {
                 return Err(NotReserved::Conflict);
             }
-            let pinned =
-                std::iter::once(hold.windows).chain(hold.others().iter().map(|(_, windows)| *windows));
-            let parties: Parties<'a> =
-                accounts.iter().zip(pinned).map(|(account, windows)| account.party(windows)).collect();
+            let parties = again(hold, accounts).ok_or_else(strangers)?;
             let mut rows = Rows::of(&parties);
             let step = Step::extend(&parties, hold, more, now.saturating_add(self.terms.lifetime));
             match self.ledger.apply(&step, rows.all_mut())? {
@@ -158,26 +149,28 @@ impl Books {
         Err(contended().into())
     }
 
-    /// Closes a hold as `phase`, charging `usage`; answers whom to tell of the charge. `hold` is its state as last seen, and is
-    /// left as it stood just before, from which whoever asked can tell what the call came to.
+    /// Closes a hold as `phase`, charging `usage`; answers whom to tell of the charge. `accounts` are its owners, the one that
+    /// it lives with first: one that is left out is charged too, and not told. `hold` is its state as last seen, and is left
+    /// as it stood just before, from which whoever asked can tell what the call came to.
     ///
     /// # Errors
     /// [`Closing`].
     #[inline]
     pub fn close(
         &self,
-        account: Account<'_>,
+        accounts: &[Account<'_>],
         hold: &mut Hold,
         phase: Phase,
         usage: Usage,
     ) -> Result<Vec<Notice>, Closing> {
+        let Some(home) = accounts.first() else { return Err(Closing::NotFound) };
         // A drop or a lapse decides only about a live hold; a settle or a release also replaces what they decided.
         let closes = |before: Phase| if phase.is_open() { before == Phase::Live } else { before.is_open() };
         for _ in 0..ATTEMPTS {
             if !closes(hold.standing.phase) {
                 return Err(Closing::Already);
             }
-            match self.end(account, hold, phase, usage)? {
+            match self.end(*home, accounts, hold, phase, usage)? {
                 Ok(notices) => return Ok(notices),
                 Err(Some(found)) if continues(hold, &found) => catch_up(hold, &found),
                 Err(_) => return Err(Closing::NotFound),
@@ -252,20 +245,33 @@ impl Books {
     ) -> Result<usize, LedgerError> {
         let mut count = 0_usize;
         for account in accounts {
-            for mut hold in self.ledger.due(account.owner, now, LAPSES_A_CALL)? {
-                let usage = match self.terms.on_lapse {
-                    OnLapse::Charge => hold.standing.usage,
-                    OnLapse::Release => Usage::ZERO,
-                };
-                // If somebody settled, lapsed or extended it just now, it is not due any more.
-                if let Ok(notices) = self.end(*account, &hold, Phase::Lapsed, usage)? {
-                    hold.standing.close(Phase::Lapsed, usage);
-                    lapses.push(Lapse { hold, notices });
-                }
-                count = count.saturating_add(1);
+            let due = self.ledger.due(account.owner, now, LAPSES_A_CALL)?;
+            let more = LAPSES_A_CALL.saturating_sub(due.len());
+            count = count.saturating_add(due.len());
+            for hold in due {
+                let usage = self.charge_of(&hold);
+                let ended = self.end(*account, accounts, &hold, Phase::Lapsed, usage)?;
+                lapses.extend(lapsed(account.owner, hold, usage, ended));
+            }
+            // Their own owners may never call again.
+            let guests =
+                if more > 0 { self.ledger.due_guests(account.owner, now, more)? } else { Vec::new() };
+            count = count.saturating_add(guests.len());
+            for (owner, hold) in guests {
+                let (owner, usage) = (Owner::new(owner), self.charge_of(&hold));
+                let ended = self.end_shared(&owner, accounts, &hold, Phase::Lapsed, usage)?;
+                lapses.extend(lapsed(&owner, hold, usage, ended));
             }
         }
         Ok(count)
+    }
+
+    // What a hold is charged that lapses.
+    fn charge_of(&self, hold: &Hold) -> Usage {
+        match self.terms.on_lapse {
+            OnLapse::Charge => hold.standing.usage,
+            OnLapse::Release => Usage::ZERO,
+        }
     }
 
     // Lets go what lapsed for a step that found no room; false if there was nothing. That holds had to lapse first is no
@@ -311,54 +317,53 @@ impl Books {
         }
     }
 
-    // Ends an existing hold: what is to be told, or its state when somebody else moved it first.
+    // Ends an existing hold of `home`, of whose owners `accounts` are known.
     #[inline]
     fn end(
         &self,
-        account: Account<'_>,
+        home: Account<'_>,
+        accounts: &[Account<'_>],
         hold: &Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
-        let home = account.party(hold.windows);
+    ) -> Result<Ended, LedgerError> {
         if hold.others.is_some() {
-            return self.end_shared(home, hold, phase, usage);
+            return self.end_shared(home.owner, accounts, hold, phase, usage);
         }
-        let parties = [home];
+        let parties = [home.party(hold.windows)];
         self.end_of(&Step::close(&parties, hold, phase, usage), &mut Rows::CLEAR.clone())
     }
 
     #[cold]
     fn end_shared(
         &self,
-        home: Party<'_>,
+        home: &Owner,
+        accounts: &[Account<'_>],
         hold: &Hold,
         phase: Phase,
         usage: Usage,
-    ) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
-        let owners: ArrayVec<Owner, MAX_OWNERS> =
-            hold.others().iter().map(|(id, _)| Owner::new(id.clone())).collect();
-        // Whose limits are not known here is not told.
-        let limits = Limits::default();
-        let others = owners.iter().zip(hold.others());
-        let others = others.map(|(owner, &(_, windows))| Party { owner, limits: &limits, windows });
-        let parties: Parties<'_> = std::iter::once(home).chain(others).collect();
+    ) -> Result<Ended, LedgerError> {
+        let others = others_of(hold);
+        let parties = pinned(home, hold, &others, accounts);
         let mut rows = Rows::of(&parties);
         self.end_of(&Step::close(&parties, hold, phase, usage), rows.all_mut())
     }
 
     #[inline]
-    fn end_of(
-        &self,
-        step: &Step<'_>,
-        rows: &mut [Moved],
-    ) -> Result<Result<Vec<Notice>, Option<Box<Hold>>>, LedgerError> {
+    fn end_of(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Ended, LedgerError> {
         match self.ledger.apply(step, rows)? {
             Outcome::Taken { .. } => Ok(Ok(notices(step, rows))),
             Outcome::Unexpected(found) => Ok(Err(found)),
             Outcome::Refused | Outcome::Crowded | Outcome::Elsewhen(_) => Err(inconsistent()),
         }
     }
+}
+
+// A hold as it lapsed. If somebody settled, lapsed or extended it just now, it was not due any more.
+fn lapsed(owner: &Owner, mut hold: Hold, usage: Usage, ended: Ended) -> Option<Lapse> {
+    let notices = ended.ok()?;
+    hold.standing.close(Phase::Lapsed, usage);
+    Some(Lapse { owner: owner.id().clone(), hold, notices })
 }
 
 // Whether the same request made `found`, whose call is still in flight.
@@ -376,49 +381,8 @@ fn catch_up(hold: &mut Hold, found: &Hold) {
     (hold.standing, hold.seat) = (found.standing, found.seat);
 }
 
-// Gives a hold that is to be made its windows at `now`, and adds its parties. To a list of the caller's: one that is handed
-// back is copied.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "once in every call, and all that it writes is read at once")]
-fn pin<'a>(hold: &mut Hold, accounts: &[Account<'a>], now: Timestamp, parties: &mut Parties<'a>) {
-    let Some((home, rest)) = accounts.split_first() else { return };
-    let windows = home.calendar.windows(now);
-    hold.windows = windows;
-    parties.push(home.party(windows));
-    if !rest.is_empty() {
-        pin_others(hold, rest, now, parties);
-    }
-}
-
-#[cold]
-fn pin_others<'a>(hold: &mut Hold, rest: &[Account<'a>], now: Timestamp, parties: &mut Parties<'a>) {
-    let mut others = Others::new();
-    for account in rest.iter().take(parties.remaining_capacity()) {
-        let windows = account.calendar.windows(now);
-        others.push((account.owner.id().clone(), windows));
-        parties.push(account.party(windows));
-    }
-    hold.others = Some(Box::new(others));
-}
-
-impl Rows {
-    const CLEAR: [Moved; Meter::ALL.len()] = [Moved::NONE; Meter::ALL.len()];
-
-    #[inline]
-    fn of(parties: &[Party<'_>]) -> Self {
-        let many = if parties.len() > 1 { vec![Self::CLEAR; parties.len()] } else { Vec::new() };
-        Self { one: Self::CLEAR, many }
-    }
-
-    #[inline]
-    fn all(&self) -> &[Moved] {
-        if self.many.is_empty() { &self.one } else { self.many.as_flattened() }
-    }
-
-    #[inline]
-    fn all_mut(&mut self) -> &mut [Moved] {
-        if self.many.is_empty() { &mut self.one } else { self.many.as_flattened_mut() }
-    }
+fn strangers() -> LedgerError {
+    LedgerError::new("a hold grows for all of its owners or for none")
 }
 
 fn inconsistent() -> LedgerError {

@@ -3,6 +3,7 @@
 mod books;
 mod lease;
 mod memory;
+mod parties;
 mod seats;
 mod terms;
 
@@ -10,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
+use crate::id::KeyId;
 use crate::time::Timestamp;
 
 pub use books::Books;
@@ -31,7 +33,7 @@ pub use terms::{Account, Closing, Lapse, NotReserved, OnLapse, Tally, Terms};
 ///    what the rows became to `rows`, and answer [`Outcome::Taken`].
 ///
 /// A row is never reset: another window is another row. Keep the rows of the last two windows, and those that a hold
-/// which is still open was pinned to. Keep live holds. Of ended ones keep a bounded number for each owner and forget the oldest
+/// which is still open was pinned to, whichever of its owners it lives with. Keep live holds. Of ended ones keep a bounded number for each owner and forget the oldest
 /// first; an engine whose steps may arrive late keeps each longer than a step can be under way. A call may block and may fail;
 /// if it fails after it may have been taken, taking it again is safe, because the revision has moved.
 pub trait Ledger: Send + Sync + fmt::Debug {
@@ -66,7 +68,21 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// When the ledger cannot tell.
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError>;
 
-    /// Forgets `owner`, once its last live hold is closed.
+    /// The same of holds that live with other owners and draw on `owner` too: at most `most` that are live and have passed
+    /// their lifetime, each with whom it lives with. A ledger that no reservation of several owners reaches has none.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    fn due_guests(
+        &self,
+        _owner: &Owner,
+        _now: Timestamp,
+        _most: usize,
+    ) -> Result<Vec<(KeyId, Hold)>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets `owner`, once the last live hold that draws on it is closed. What is closed after that moves nothing of it.
     ///
     /// # Errors
     /// When the ledger cannot do so now.

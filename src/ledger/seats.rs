@@ -122,17 +122,17 @@ impl<A: Kept> Seats<A> {
         }
     }
 
-    /// Ends the owner's account if that is over.
+    /// Ends the owner's account if that is over, and hands it out.
     #[cold]
-    pub(super) fn end_if(&self, owner: &Owner, is_over: impl FnOnce(&A) -> bool) {
+    pub(super) fn end_if(&self, owner: &Owner, is_over: impl FnOnce(&A) -> bool) -> Option<A> {
         let mut notes = self.shard(owner).lock();
-        let Some(&note) = notes.get(owner.id()) else { return };
-        let Some(mut account) = self.noted(note, owner) else { return };
-        if is_over(&account) {
-            *account = A::default();
+        let &note = notes.get(owner.id())?;
+        let mut account = self.noted(note, owner)?;
+        is_over(&account).then(|| {
             notes.remove(owner.id());
             self.free.lock().push(note);
-        }
+            std::mem::take(&mut *account)
+        })
     }
 
     /// The owners whose accounts are such as `wanted` says.

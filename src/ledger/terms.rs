@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::LedgerError;
 use crate::budget::{Calendar, Hold, Limits, Notice, Owner, Party, Refusal, Usage, Windows};
+use crate::id::KeyId;
 use crate::time::Timestamp;
 
 /// What holds are subject to.
@@ -98,6 +99,8 @@ impl From<LedgerError> for Closing {
 /// A hold that lapsed on the way.
 #[derive(Debug)]
 pub struct Lapse {
+    /// Whom it lives with: as a rule whoever called, or another who draws on one of the same owners.
+    pub owner: KeyId,
     /// The hold.
     pub hold: Hold,
     /// Whom to tell of its charge.

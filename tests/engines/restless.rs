@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use enclava_keys::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Row, Step};
 use enclava_keys::ledger::{LeasedLedger, Ledger, LedgerError};
-use enclava_keys::{SystemClock, Timestamp};
+use enclava_keys::{KeyId, SystemClock, Timestamp};
 
 #[derive(Debug)]
 pub(crate) struct Restless(LeasedLedger);
@@ -32,6 +32,15 @@ impl Ledger for Restless {
 
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
         self.0.due(owner, now, most)
+    }
+
+    fn due_guests(
+        &self,
+        owner: &Owner,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(KeyId, Hold)>, LedgerError> {
+        self.0.due_guests(owner, now, most)
     }
 
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {

@@ -1,5 +1,8 @@
 //! What a ledger has to do, told to it through the books as a gate would.
 
+#[path = "shared.rs"]
+mod shared;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +11,8 @@ use enclava_keys::budget::{
     Calendar, Hold, HoldId, Limits, Meter, Money, Notice, Owner, Phase, Threshold, Usage, Zone,
 };
 use enclava_keys::ledger::{Account, Books, Closing, Lapse, Ledger, NotReserved, OnLapse, Terms};
+
+pub(crate) use shared::*;
 
 /// Makes every case of the suite a test over the ledger that `$open` makes.
 #[macro_export]
@@ -32,7 +37,12 @@ macro_rules! leased_suite {
             an_overrun_is_recorded_and_stops_the_next a_hold_settles_in_the_windows_it_was_made_in
             a_clock_that_steps_back_finds_the_window_as_it_was a_window_long_gone_does_not_start_again
             live_holds_are_bounded resolved_holds_are_remembered_and_then_forgotten the_same_request_finds_its_hold
-            extensions_obey_the_limit forgotten_owners_settle_what_is_in_flight amounts_far_beyond_64_bits_are_exact);
+            extensions_obey_the_limit forgotten_owners_settle_what_is_in_flight amounts_far_beyond_64_bits_are_exact
+            every_owner_is_told_of_its_alert a_window_is_kept_for_the_calls_of_others
+            a_window_is_kept_for_late_settlements_of_others
+            a_hold_of_a_silent_key_lapses_for_its_team a_hold_of_a_silent_key_is_let_go_for_its_team
+            a_hold_grows_for_all_of_its_owners_or_none a_team_is_forgotten_after_its_last_call
+            nothing_is_moved_for_a_team_that_was_forgotten);
     };
 }
 
@@ -105,7 +115,7 @@ impl Desk {
 
     /// Ends a hold as whoever saw it last would: without noticing what others did to it meanwhile.
     fn close(&self, hold: &Hold, phase: Phase, usage: Usage) -> Result<Vec<Notice>, Closing> {
-        self.books.close(self.account(), &mut hold.clone(), phase, usage)
+        self.books.close(&[self.account()], &mut hold.clone(), phase, usage)
     }
 
     fn settle(&self, hold: &Hold, usage: Usage) -> Vec<Meter> {
@@ -266,7 +276,7 @@ pub(crate) fn a_hold_is_closed_once(ledger: Arc<dyn Ledger>) {
         [(Phase::Settled, cost("9")), (Phase::Released, Usage::ZERO), (Phase::Dropped, cost("1"))]
     {
         let mut seen = hold.clone();
-        let closed = desk.books.close(desk.account(), &mut seen, phase, usage);
+        let closed = desk.books.close(&[desk.account()], &mut seen, phase, usage);
         assert!(matches!(closed, Err(Closing::Already)));
         assert_eq!((seen.standing.phase, seen.standing.usage), (Phase::Settled, cost("0.3")));
     }

@@ -123,11 +123,11 @@ impl World {
                 let is_late = hold.standing.expires_at == Timestamp::MAX && self.tale.links.doubled > 0;
                 assert!(self.tale.crashed > 0 || is_empty || is_late, "{hold:?} is left");
                 let usage = if self.tale.crashed > 0 { hold.standing.usage } else { Usage::ZERO };
-                books.close(account, &mut hold, Phase::Settled, usage).unwrap();
+                books.close(&[account], &mut hold, Phase::Settled, usage).unwrap();
             } else {
                 let is_lost = self.unknown.iter().any(|other| other.id == hold.id);
                 assert!(is_lost || self.dead.iter().any(is_ours), "{hold:?} is left");
-                books.close(account, &mut hold, Phase::Released, Usage::ZERO).unwrap();
+                books.close(&[account], &mut hold, Phase::Released, Usage::ZERO).unwrap();
             }
         }
     }
@@ -146,7 +146,10 @@ impl World {
             let Process { books, ledger, .. } = &self.processes[place];
             match books.reserve(&[account], &mut hold, tokens(1), None, now, &mut Vec::new()) {
                 Ok(_) => {
-                    books.close(account, &mut hold, Phase::Settled, tokens(1)).map_err(|_| "closed").unwrap();
+                    books
+                        .close(&[account], &mut hold, Phase::Settled, tokens(1))
+                        .map_err(|_| "closed")
+                        .unwrap();
                     *self.used.entry(windows.day.start).or_default() += 1;
                 }
                 Err(NotReserved::Refused(refusal)) if refusal.transient => {

@@ -264,7 +264,7 @@ impl World {
         call.closing = Some((phase, usage));
         let before = call.hold.standing.usage.tokens;
         let was_live = call.dropped.is_none();
-        let done = match books.close(account, &mut call.hold, phase, usage) {
+        let done = match books.close(&[account], &mut call.hold, phase, usage) {
             Ok(_) => {
                 call.hold.standing.close(phase, usage);
                 true

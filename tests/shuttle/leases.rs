@@ -33,7 +33,7 @@ impl Process {
         let mut hold = Hold::new(HoldId(id), 0);
         match self.books.reserve(&[account], &mut hold, tokens(estimate), None, now(), &mut Vec::new()) {
             Ok(_) => {
-                assert!(self.books.close(account, &mut hold, Phase::Settled, tokens(used)).is_ok());
+                assert!(self.books.close(&[account], &mut hold, Phase::Settled, tokens(used)).is_ok());
                 used
             }
             Err(NotReserved::Refused(refusal)) => {

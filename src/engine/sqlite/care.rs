@@ -66,6 +66,7 @@ fn count(connection: &Connection) -> Result<Health, Fault> {
     if faults.is_empty() {
         check_keys(connection, &mut faults)?;
         check_accounts(connection, &mut faults)?;
+        check_guests(connection, &mut faults)?;
         check_alerts(connection, &mut faults)?;
     }
     faults.truncate(MOST_TOLD);
@@ -175,6 +176,29 @@ fn check_accounts(connection: &Connection, faults: &mut Vec<String>) -> Result<(
         format!("account {owner}: calls in flight hold {meter} from {start} on, of which nothing is noted")
     }));
     Ok(())
+}
+
+// What draws on several owners is noted with each of them.
+fn check_guests(connection: &Connection, faults: &mut Vec<String>) -> Result<(), Fault> {
+    let mut check = |sql: &str, end: &str| -> Result<(), Fault> {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (owner, home): (String, String) = (row.get(0)?, row.get(1)?);
+            faults.push(format!("account {owner}: a call of {home} {end}"));
+        }
+        Ok(())
+    };
+    check(
+        "SELECT guests.owner, home FROM guests LEFT JOIN holds ON holds.owner = home AND holds.id = guests.id \
+         WHERE rank IS NULL OR rank = 2 OR lapses IS NOT iif(rank = 0, expires_at, NULL)",
+        "is noted, and there is none",
+    )?;
+    check(
+        "SELECT value ->> '$[0]', owner FROM holds, json_each(others) WHERE rank = 0 AND NOT EXISTS \
+         (SELECT 1 FROM guests WHERE guests.owner = value ->> '$[0]' AND home = holds.owner AND guests.id = holds.id)",
+        "in flight is not noted",
+    )
 }
 
 // An alert is kept by the step that marks its meter.

@@ -160,18 +160,17 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Forgets all but the last `most` holds of `owner` of this rank.
+/// Forgets all but the last `most` holds of `owner` of this rank; answers how many.
 pub(super) fn forget_oldest(
     connection: &Connection,
     owner: &str,
     rank: Rank,
     most: usize,
-) -> Result<(), Fault> {
+) -> Result<usize, Fault> {
     let sql = "DELETE FROM holds WHERE owner = ?1 AND rank = ?2 AND place <= \
                (SELECT place FROM holds WHERE owner = ?1 AND rank = ?2 ORDER BY place DESC LIMIT 1 OFFSET ?3)";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    connection.prepare_cached(sql)?.execute(params![owner, rank.number(), most])?;
-    Ok(())
+    Ok(connection.prepare_cached(sql)?.execute(params![owner, rank.number(), most])?)
 }
 
 pub(super) fn forget_all(connection: &Connection, owner: &str) -> Result<(), Fault> {

@@ -8,12 +8,14 @@ use rusqlite::Connection;
 
 use super::connection::Database;
 use super::fault::Fault;
+use super::guests;
 use super::history;
 use super::holds;
 use super::notices;
 use super::step::{Account, Job, Rows};
 use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use crate::engine::group::{Crew, Group, Whose};
+use crate::id::KeyId;
 use crate::ledger::{Ledger, LedgerError, MemoryLedger, Tally};
 use crate::per_process::PerProcess;
 use crate::time::Timestamp;
@@ -118,6 +120,15 @@ impl Ledger for SqliteLedger {
 
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
         self.read(|connection| holds::due(connection, &owner.id().to_string(), now, most))
+    }
+
+    fn due_guests(
+        &self,
+        owner: &Owner,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(KeyId, Hold)>, LedgerError> {
+        self.read(|connection| guests::due(connection, &owner.id().to_string(), now, most))
     }
 
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {

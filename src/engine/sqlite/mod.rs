@@ -4,6 +4,7 @@ mod care;
 mod connection;
 mod fault;
 mod file;
+mod guests;
 mod history;
 mod holds;
 mod ledger;

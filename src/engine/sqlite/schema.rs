@@ -8,7 +8,7 @@ use super::fault::Fault;
 const APPLICATION: i32 = 0x456e_436c;
 
 /// What each version adds to the one before. A version that was released is never edited.
-const VERSIONS: [&str; 3] = [V1, V2, V3];
+const VERSIONS: [&str; 4] = [V1, V2, V3, V4];
 
 const V1: &str = "
 -- How often the keys changed, and from which change on it is known what was removed.
@@ -99,6 +99,25 @@ CREATE TABLE notices (
     PRIMARY KEY (owner, meter, start, threshold)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX notices_by_time ON notices (at);
+";
+
+const V4: &str = "
+-- Holds that draw on an owner besides the one that they live with, their home, as long as they may still be closed. Lapses:
+-- when, while they are live. The windows are those of the owner.
+CREATE TABLE guests (
+    owner TEXT NOT NULL,
+    home TEXT NOT NULL,
+    id BLOB NOT NULL,
+    lapses INTEGER,
+    day_start INTEGER NOT NULL,
+    month_start INTEGER NOT NULL,
+    PRIMARY KEY (owner, home, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX guests_by_lapse ON guests (owner, lapses);
+CREATE INDEX guests_by_home ON guests (home);
+INSERT INTO guests
+    SELECT value ->> '$[0]', owner, holds.id, iif(rank = 0, expires_at, NULL), value ->> '$[1][0]', value ->> '$[1][2]'
+    FROM holds, json_each(others) WHERE rank < 2;
 ";
 
 /// The version that this code writes.

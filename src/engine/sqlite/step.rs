@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
+use super::guests;
 use super::history::{self, Charged};
 use super::holds::{self, Rank};
 use super::ledger::SqliteLedger;
@@ -63,22 +64,33 @@ impl Job {
         let home = accounts.first().ok_or_else(no_owner)?;
         // A name that was drawn for a new hold is nobody else's: only a request's needs to be looked for.
         let drawn = self.expected == 0 && self.hold.fingerprint == 0;
-        let before =
-            if drawn || !home.known { None } else { holds::find(connection, &home.owner, self.hold.id)? };
+        let before = if drawn || home.kept == Kept::New {
+            None
+        } else {
+            holds::find(connection, &home.owner, self.hold.id)?
+        };
         if before.as_ref().map_or(0, |hold| hold.standing.revision) != self.expected {
             return nothing(Outcome::Unexpected(before.map(Box::new)));
         }
         if self.most_live.is_some_and(|most| home.live >= most) {
             return nothing(Outcome::Crowded);
         }
+        self.find_gone(connection, &mut accounts)?;
         let mut fits = true;
         for change in &self.changes {
             let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
+            if account.kept == Kept::Gone {
+                continue;
+            }
             fits &= change.is_admitted(account.open(connection, change)?);
         }
         let mut rows = Rows::new();
         for change in &self.changes {
             let account = accounts.get_mut(usize::from(change.owner)).ok_or_else(no_owner)?;
+            if account.kept == Kept::Gone {
+                rows.push(Moved::NONE);
+                continue;
+            }
             let row = account.meters.get_mut(change.meter, change.window.start).ok_or_else(no_owner)?;
             rows.push(if fits { change.carry_out(row) } else { Moved { row: *row, told: false } });
         }
@@ -87,6 +99,7 @@ impl Job {
         }
         let home = accounts.first_mut().ok_or_else(no_owner)?;
         home.put(connection, before.as_ref(), &self.hold, self.model.as_deref())?;
+        self.tell_others(connection, &mut accounts)?;
         self.tell_history(connection, before.as_ref(), &accounts)?;
         for (change, moved) in self.changes.iter().zip(&rows) {
             let owner = self.owners.get(usize::from(change.owner)).ok_or_else(no_owner)?;
@@ -94,12 +107,11 @@ impl Job {
                 notices::put(connection, &notice)?;
             }
         }
-        for account in &accounts {
+        for account in accounts.iter().filter(|account| account.kept != Kept::Gone) {
             account.store(connection)?;
         }
-        let home = accounts.first().ok_or_else(no_owner)?;
         let next_lapse = match Rank::of(self.hold.standing.phase) {
-            Rank::Live => holds::next_lapse(connection, &home.owner)?,
+            Rank::Live => next_lapse(connection, &accounts)?,
             // Nobody asks at the end of a call.
             Rank::Provisional | Rank::Final => Timestamp::EPOCH,
         };
@@ -108,6 +120,31 @@ impl Job {
 }
 
 impl Job {
+    // Finds those who were forgotten since the hold was made: nothing of them is moved.
+    fn find_gone(&self, connection: &Connection, accounts: &mut [Account]) -> Result<(), Fault> {
+        let Some((home, others)) = accounts.split_first_mut() else { return Ok(()) };
+        for other in others.iter_mut().filter(|_| self.expected > 0) {
+            if !guests::has(connection, &other.owner, &home.owner, self.hold.id)? {
+                other.kept = Kept::Gone;
+            }
+        }
+        Ok(())
+    }
+
+    // Writes down with the others that the hold draws on them.
+    fn tell_others(&self, connection: &Connection, accounts: &mut [Account]) -> Result<(), Fault> {
+        let Some((home, others)) = accounts.split_first_mut() else { return Ok(()) };
+        let changes = self.changes.chunks_exact(Meter::ALL.len()).skip(1);
+        for (other, changes) in others.iter_mut().zip(changes).filter(|(other, _)| other.kept != Kept::Gone) {
+            let [day, month, _] = changes else { return Err(no_owner()) };
+            let windows = (day.window.start, month.window.start);
+            let hold = (&*home.owner, self.hold.id);
+            guests::put(connection, &other.owner, hold, windows, &self.hold.standing)?;
+            other.leaving &= self.expected > 0;
+        }
+        Ok(())
+    }
+
     fn tell_history(
         &self,
         connection: &Connection,
@@ -120,6 +157,9 @@ impl Job {
         let home = accounts.first().ok_or_else(no_owner)?;
         for change in self.changes.iter().filter(|change| change.meter == Meter::DailySpend) {
             let account = accounts.get(usize::from(change.owner)).ok_or_else(no_owner)?;
+            if account.kept == Kept::Gone {
+                continue;
+            }
             let of = (&*home.owner, self.hold.id);
             for charged in charges {
                 history::add(connection, &account.owner, of, change.window.start, charged)?;
@@ -132,11 +172,20 @@ impl Job {
     }
 }
 
+/// Whether an account is in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    New,
+    Known,
+    // The owner was forgotten since the hold was made: nothing of it is moved, even if it is known again.
+    Gone,
+}
+
 /// One owner's record.
 #[derive(Debug)]
 pub(super) struct Account {
     owner: String,
-    known: bool,
+    kept: Kept,
     live: u32,
     // Counts the holds that ended.
     ended: i64,
@@ -144,6 +193,19 @@ pub(super) struct Account {
     pub(super) meters: Meters,
     // Whether this step is the first of its day.
     begins_a_day: bool,
+}
+
+// When the next live hold lapses that draws on one of these.
+fn next_lapse(connection: &Connection, accounts: &[Account]) -> Result<Timestamp, Fault> {
+    let [home] = accounts else {
+        let mut next = Timestamp::MAX;
+        for Account { owner, .. } in accounts {
+            let guests = guests::next_lapse(connection, owner)?.unwrap_or(Timestamp::MAX);
+            next = next.min(holds::next_lapse(connection, owner)?).min(guests);
+        }
+        return Ok(next);
+    };
+    holds::next_lapse(connection, &home.owner)
 }
 
 impl Account {
@@ -160,7 +222,7 @@ impl Account {
         let Some((live, ended, leaving, meters)) = found else {
             return Ok(Self {
                 owner,
-                known: false,
+                kept: Kept::New,
                 live: 0,
                 ended: 0,
                 leaving: false,
@@ -170,12 +232,12 @@ impl Account {
         };
         let damaged = || Fault::told("an account in the database cannot be read: the file is damaged");
         let meters = meters.ok_or_else(damaged)?;
-        Ok(Self { owner, known: true, live, ended, leaving, meters, begins_a_day: false })
+        Ok(Self { owner, kept: Kept::Known, live, ended, leaving, meters, begins_a_day: false })
     }
 
-    /// Asks the account to go, once its last live hold is closed.
+    /// Asks the account to go, once the last live hold that draws on it is closed.
     pub(super) fn leave(mut self, connection: &Connection) -> Result<(), Fault> {
-        if self.known {
+        if self.kept == Kept::Known {
             self.leaving = true;
             self.store(connection)?;
         }
@@ -187,7 +249,7 @@ impl Account {
         let (meter, start) = (change.meter, change.window.start);
         let owner = &self.owner;
         self.begins_a_day |= meter == Meter::DailySpend && self.meters.get(meter, start).is_none();
-        if !self.meters.open(meter, start, |start| holds::pins(connection, owner, meter, start))? {
+        if !self.meters.open(meter, start, |start| pins(connection, owner, meter, start))? {
             // What was used in a window that was let go is not known, and a window must not start from zero twice.
             return Err(Fault::told("the clock stepped back to a window that is no longer kept"));
         }
@@ -217,7 +279,10 @@ impl Account {
         }
         holds::put(connection, &self.owner, hold, before.is_some(), self.ended, model)?;
         if rank == Rank::Provisional {
-            holds::forget_oldest(connection, &self.owner, rank, SqliteLedger::REMEMBERED_PROVISIONAL)?;
+            let most = SqliteLedger::REMEMBERED_PROVISIONAL;
+            if holds::forget_oldest(connection, &self.owner, rank, most)? > 0 {
+                guests::forget_lost(connection, &self.owner)?;
+            }
         }
         if rank != Rank::Live && self.ended.checked_rem(SWEEP) == Some(0) {
             holds::forget_oldest(connection, &self.owner, Rank::Final, SqliteLedger::REMEMBERED_FINAL)?;
@@ -230,13 +295,14 @@ impl Account {
             // Its key is gone: there is nobody to tell.
             notices::forget_all(connection, &self.owner)?;
         }
-        if self.leaving && self.live == 0 {
+        if self.leaving && self.live == 0 && guests::next_lapse(connection, &self.owner)?.is_none() {
             holds::forget_all(connection, &self.owner)?;
+            guests::forget_all(connection, &self.owner)?;
             history::forget_all(connection, &self.owner)?;
             connection.prepare_cached("DELETE FROM accounts WHERE owner = ?1")?.execute([&self.owner])?;
             return Ok(());
         }
-        let sql = if self.known {
+        let sql = if self.kept == Kept::Known {
             "UPDATE accounts SET live = ?2, ended = ?3, leaving = ?4, meters = ?5 WHERE owner = ?1"
         } else {
             "INSERT INTO accounts VALUES (?1, ?2, ?3, ?4, ?5)"
@@ -251,6 +317,11 @@ impl Account {
         ])?;
         Ok(())
     }
+}
+
+// Whether a hold that may still be closed was pinned to this window of `owner`, wherever it lives.
+fn pins(connection: &Connection, owner: &str, meter: Meter, start: Timestamp) -> Result<bool, Fault> {
+    Ok(holds::pins(connection, owner, meter, start)? || guests::pin(connection, owner, meter, start)?)
 }
 
 fn no_owner() -> Fault {

@@ -33,6 +33,7 @@ use self::errand::Leaves;
 use super::{Ledger, LedgerError, Tally};
 use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use crate::clock::Clock;
+use crate::id::KeyId;
 use crate::per_process::PerProcess;
 use crate::sync::Mutex;
 use crate::sync::thread::{self, JoinHandle};
@@ -140,6 +141,16 @@ impl Ledger for LeasedLedger {
 
     fn due(&self, owner: &Owner, now: Timestamp, most: usize) -> Result<Vec<Hold>, LedgerError> {
         self.own().desk.due(owner, now, most)
+    }
+
+    fn due_guests(
+        &self,
+        owner: &Owner,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(KeyId, Hold)>, LedgerError> {
+        // Calls of several owners draw on no lease.
+        self.engine.due_guests(owner, now, most)
     }
 
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {

@@ -2,6 +2,7 @@
 
 use super::super::LedgerError;
 use super::super::seats::Kept;
+use super::guests::Guests;
 use super::holds::Holds;
 use super::rows::Rows;
 use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Party, Row, Step, Windows};
@@ -22,6 +23,8 @@ pub(super) struct Account {
     portions: u32,
     holds: Holds,
     rows: Rows,
+    // Not on those lines: only a call of several owners looks here, and one that begins another window.
+    guests: Option<Box<Guests>>,
 }
 
 // A call that had to wait weighs as much as so many that had not.
@@ -82,7 +85,8 @@ pub(super) fn apply(
     Ok(Taken { next_lapse: home.holds.next_lapse(), seat })
 }
 
-// The rows of several owners: all are asked before any is moved.
+// The rows of several owners: all are asked before any is moved. An owner who was forgotten since the hold was made is not
+// asked, and nothing of it is moved.
 #[cold]
 fn take_all(
     step: &Step<'_>,
@@ -90,15 +94,28 @@ fn take_all(
     home: &mut Account,
     others: &mut [Account],
 ) -> Result<bool, LedgerError> {
+    let id = home.owner.clone().ok_or_else(no_owner)?;
+    let takes_part =
+        |account: &Account| step.expected() == 0 || account.is_home_of(&id) || account.hosts(&id, step.id());
     let mut fits = true;
     let accounts = std::iter::once(&*home).chain(&*others);
     for ((owner, party), account) in (0_u8..).zip(step.parties).zip(accounts) {
-        fits &= account.has_room(step, owner, party)?;
+        fits &= !takes_part(account) || account.has_room(step, owner, party)?;
     }
     let accounts = std::iter::once(home).chain(others);
     let places = rows.chunks_exact_mut(Meter::ALL.len());
     for (((owner, party), account), rows) in (0_u8..).zip(step.parties).zip(accounts).zip(places) {
+        if !takes_part(account) {
+            // As a rule it was made for this step.
+            account.leaving |= account.rows.are_new();
+            continue;
+        }
         account.take(step, owner, party, fits, rows)?;
+        if fits && !account.is_home_of(&id) {
+            account.leaving &= step.expected() > 0;
+            let guests = account.guests.get_or_insert_default();
+            guests.note(&id, step.id(), party.windows, &step.becomes);
+        }
     }
     Ok(fits)
 }
@@ -148,14 +165,41 @@ impl Account {
         self.holds.due(now, most)
     }
 
-    /// Asks the account to go, once its last live hold is closed.
+    /// The live holds of others that draw on this owner and have passed their lifetime, each with whom it lives with.
+    pub(super) fn due_guests(&mut self, now: Timestamp, most: usize) -> Vec<(KeyId, HoldId)> {
+        self.guests.as_mut().map(|guests| guests.due(now, most)).unwrap_or_default()
+    }
+
+    /// Asks the account to go, once the last live hold that draws on it is closed.
     pub(super) fn leave(&mut self) {
         self.leaving = true;
     }
 
     #[inline]
     pub(super) fn has_left(&self) -> bool {
-        self.leaving && self.holds.live() == 0
+        self.leaving
+            && self.holds.live() == 0
+            && !self.guests.as_ref().is_some_and(|guests| guests.any_live())
+    }
+
+    /// The holds that may still be closed, of an account that has left.
+    pub(super) fn open_holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.open()
+    }
+
+    /// A hold of `home` that drew on this owner cannot be closed any more.
+    pub(super) fn lose_guest(&mut self, home: &KeyId, id: HoldId) {
+        if let Some(guests) = &mut self.guests {
+            guests.leave(home, id);
+        }
+    }
+
+    fn is_home_of(&self, home: &KeyId) -> bool {
+        self.owner.as_ref() == Some(home)
+    }
+
+    fn hosts(&self, home: &KeyId, id: HoldId) -> bool {
+        self.guests.as_ref().is_some_and(|guests| guests.has(home, id))
     }
 
     /// Takes note of a call, which `waited` for another or did not; answers whether threads fight for the account, or have
@@ -199,6 +243,12 @@ impl Account {
 
     pub(super) fn next_lapse(&self) -> Timestamp {
         self.holds.next_lapse()
+    }
+
+    /// When the next live hold lapses that draws on this owner, wherever it lives.
+    pub(super) fn next_lapse_of_all(&self) -> Timestamp {
+        let guests = self.guests.as_ref().map_or(Timestamp::MAX, |guests| guests.next_lapse());
+        self.holds.next_lapse().min(guests)
     }
 
     pub(super) fn live(&self) -> u32 {
@@ -263,9 +313,11 @@ impl Account {
         let mut standing = self.rows.standing(party.windows).ok_or_else(gone)?;
         let fits = move_all(step, owner, party, fits, &mut standing, rows);
         if fits {
-            let holds = &self.holds;
-            let pinned =
-                |meter: Meter, start| holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start);
+            let (holds, guests) = (&self.holds, &self.guests);
+            let pinned = |meter: Meter, start| {
+                holds.open().any(|hold: &Hold| hold.windows.of(meter).start == start)
+                    || guests.as_ref().is_some_and(|guests| guests.pin(meter, start))
+            };
             self.rows.set(party.windows, standing, &pinned);
         }
         Ok(fits)

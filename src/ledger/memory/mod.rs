@@ -6,17 +6,19 @@
 mod account;
 mod busy;
 mod finals;
+mod guests;
 pub(super) mod holds;
 mod portions;
 mod rows;
 
 use std::fmt;
 
-use self::account::Account;
+use self::account::{Account, Taken};
 use self::busy::Busy;
 use super::seats::{Seated, Seats};
 use super::{Ledger, LedgerError};
 use crate::budget::{Hold, HoldId, MAX_OWNERS, Meter, Moved, Outcome, Owner, Party, Row, Step};
+use crate::id::KeyId;
 use crate::time::Timestamp;
 use arrayvec::ArrayVec;
 
@@ -66,7 +68,7 @@ impl Ledger for MemoryLedger {
         let (has_left, portions) = (account.has_left(), account.portions());
         drop(account);
         if has_left {
-            self.seats.end_if(home, Account::has_left);
+            self.end(home);
         }
         account::outcome(taken.map_err(|reason| self.busy.recall(portions, step, reason)))
     }
@@ -89,12 +91,27 @@ impl Ledger for MemoryLedger {
         Ok(self.read(owner, |account| Some(account.due(now, most))).unwrap_or_default())
     }
 
+    fn due_guests(
+        &self,
+        owner: &Owner,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(KeyId, Hold)>, LedgerError> {
+        let due = self.read(owner, |account| Some(account.due_guests(now, most))).unwrap_or_default();
+        // Each is read where it lives, one lock at a time; whoever closes one meanwhile was faster.
+        let read = |(home, id): (KeyId, HoldId)| {
+            let hold = self.read(&Owner::new(home.clone()), |account| account.hold(id))?;
+            (hold.standing.phase.is_live() && hold.standing.expires_at <= now).then_some((home, hold))
+        };
+        Ok(due.into_iter().filter_map(read).collect())
+    }
+
     fn forget(&self, owner: &Owner) -> Result<(), LedgerError> {
         if let Some(mut account) = self.seats.find(owner) {
             self.busy.leave(&mut account);
             account.leave();
         }
-        self.seats.end_if(owner, Account::has_left);
+        self.end(owner);
         Ok(())
     }
 }
@@ -113,12 +130,27 @@ impl MemoryLedger {
         let (home, others) =
             lent.split_first_mut().ok_or_else(|| LedgerError::new("a step without an owner"))?;
         let taken = account::apply(step, rows, home, others);
+        let next_lapse = lent.iter().map(Account::next_lapse_of_all).min().unwrap_or(Timestamp::MAX);
+        let taken = taken.map(|taken| Taken { next_lapse, ..taken });
         seated.iter_mut().zip(lent).for_each(|(seated, account)| **seated = account);
         drop(seated);
         for Party { owner, .. } in step.parties {
-            self.seats.end_if(owner, Account::has_left);
+            self.end(owner);
         }
         account::outcome(taken)
+    }
+
+    // Ends the owner's account if it has left. What it remembered of calls that others took part in is forgotten there too.
+    #[cold]
+    fn end(&self, owner: &Owner) {
+        let Some(ended) = self.seats.end_if(owner, Account::has_left) else { return };
+        for hold in ended.open_holds() {
+            for (other, _) in hold.others() {
+                if let Some(mut account) = self.seats.find(&Owner::new(other.clone())) {
+                    account.lose_guest(owner.id(), hold.id);
+                }
+            }
+        }
     }
 }
 

@@ -39,6 +39,11 @@ impl Rows {
         Self { starts: Starts { day: windows.day.start, month: windows.month.start }, ..Self::default() }
     }
 
+    /// Whether none was ever moved.
+    pub(super) fn are_new(&self) -> bool {
+        self.starts.day == Timestamp::EPOCH
+    }
+
     /// Whether the windows last used are these.
     #[inline]
     pub(super) fn are_latest(&self, windows: Windows) -> bool {

@@ -96,7 +96,7 @@ impl World {
             }
             Deed::Close { which, phase, cents, tokens } => {
                 let Some(hold) = pick(&mut self.holds, which) else { return String::new() };
-                let closed = match books.close(account, hold, phase, usage(cents, tokens)) {
+                let closed = match books.close(&[account], hold, phase, usage(cents, tokens)) {
                     Ok(notices) => format!("{notices:?}"),
                     Err(error) => format!("{error:?}"),
                 };
