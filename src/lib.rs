@@ -12,6 +12,7 @@
 mod clock;
 mod fork;
 mod id;
+mod own_thread;
 mod per_process;
 mod sync;
 mod text;

@@ -17,6 +17,7 @@ pub(crate) use shuttle::{sync::atomic, thread};
 #[cfg(not(shuttle))]
 mod real {
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError};
     use std::time::Duration;
 
     use super::MutexGuard;
@@ -38,13 +39,19 @@ mod real {
     }
 
     /// Takes and gives back the guard, as the standard library's does: shuttle's can do no other.
+    ///
+    /// Whoever waits in parking_lot stands in a list of the whole process. A forked child inherits the list and not the
+    /// threads, and follows it into memory that is others' by then. So threads that wait for long wait in the standard
+    /// library, which keeps no such list.
     #[derive(Debug, Default)]
-    pub(crate) struct Condvar(parking_lot::Condvar);
+    pub(crate) struct Condvar {
+        calls: Mutex<u64>,
+        called: std::sync::Condvar,
+    }
 
     impl Condvar {
-        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-            self.0.wait(&mut guard);
-            guard
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.wait_for(guard, Duration::MAX)
         }
 
         pub(crate) fn wait_for<'a, T>(
@@ -52,16 +59,30 @@ mod real {
             mut guard: MutexGuard<'a, T>,
             at_most: Duration,
         ) -> MutexGuard<'a, T> {
-            self.0.wait_for(&mut guard, at_most);
+            // Taken before the other is let go: a call in between is not missed.
+            let calls = self.calls();
+            let before = *calls;
+            MutexGuard::unlocked(&mut guard, || {
+                drop(self.called.wait_timeout_while(calls, at_most, |calls| *calls == before));
+            });
             guard
         }
 
+        // Told before the count is let go: nobody who comes after it is woken in the place of one who waits for it.
         pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
+            let mut calls = self.calls();
+            *calls = calls.wrapping_add(1);
+            self.called.notify_one();
         }
 
         pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
+            let mut calls = self.calls();
+            *calls = calls.wrapping_add(1);
+            self.called.notify_all();
+        }
+
+        fn calls(&self) -> std::sync::MutexGuard<'_, u64> {
+            self.calls.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 }

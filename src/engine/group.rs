@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// Jobs `J` that are done together, and their answers `A`.
 pub(super) struct Group<J, A> {
@@ -65,7 +65,7 @@ impl<J, A> Group<J, A> {
             line.led = true;
             return Ok(job);
         }
-        let seat = Arc::new(Seat { state: Mutex::new(State::Waiting(job)), called: Condvar::new() });
+        let seat = Arc::new(Seat { state: Mutex::new(State::Waiting(job)), called: Condvar::default() });
         line.waiting.push_back(Arc::clone(&seat));
         Err(seat)
     }
@@ -75,7 +75,7 @@ impl<J, A> Seat<J, A> {
     fn wait(&self) -> State<J, A> {
         let mut state = self.state.lock();
         while matches!(*state, State::Waiting(_) | State::Taken) {
-            self.called.wait(&mut state);
+            state = self.called.wait(state);
         }
         std::mem::replace(&mut state, State::Left)
     }

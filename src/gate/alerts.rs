@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 use super::teller::{Callback, Shared};
 use crate::budget::{AlertId, Amount, Meter, Notice, Threshold};
 use crate::id::KeyId;
-use crate::sync::thread::{self, JoinHandle};
+use crate::own_thread::OwnThread;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Timestamp;
 
@@ -108,7 +108,7 @@ struct Worker {
     shared: Arc<Shared>,
     // Also in the state, which a fork may leave locked.
     callback: Option<Arc<Callback>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<OwnThread>,
     process: u32,
 }
 
@@ -190,9 +190,8 @@ impl Worker {
     fn start(&mut self) -> bool {
         if self.thread.is_none() && self.callback.is_some() {
             let shared = Arc::clone(&self.shared);
-            let thread = thread::Builder::new().name("enclava-alerts".into()).spawn(move || shared.run());
             // Without a thread the alerts wait in their queue, and the next one tries again.
-            self.thread = thread.ok();
+            self.thread = OwnThread::start("enclava-alerts", move || shared.run());
         }
         self.thread.is_some()
     }
@@ -206,7 +205,7 @@ impl Drop for AlertDesk {
         };
         let own = shared.close();
         if let Some(thread) = thread.filter(|_| !own) {
-            let _ = thread.join();
+            thread.join();
         }
     }
 }

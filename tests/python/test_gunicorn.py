@@ -93,6 +93,8 @@ def gunicorn(directory: Path, *options: str) -> Iterator[Served]:
         finally:
             master.send_signal(signal.SIGTERM)
             _, log = master.communicate(timeout=PATIENCE)
+            # Shown where the test fails.
+            sys.stderr.write(log)
         assert "Traceback" not in log, log
         assert master.returncode == 0, log
 

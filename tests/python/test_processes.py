@@ -463,3 +463,35 @@ def test_a_permit_outlives_its_gate() -> None:
     assert permit.settle(cost=1).usage == Usage(1)
     with pytest.raises(Conflict):
         permit.extend(cost=1)
+
+
+@pytest.mark.parametrize("store", ["memory:", "sqlite:///keys.db"])
+def test_children_outlive_the_threads_that_waited_in_their_parent(store: str, tmp_path: Path) -> None:
+    text = """
+        import os, sys, threading
+        from enclava_keys import Gate
+
+        gates = [Gate.open(sys.argv[1], leased=leased) for leased in (False, True) for _ in range(2)]
+        for gate in gates:
+            gate.on_alert(print)
+            gate.flush()
+
+        def spend(gate):
+            secret = gate.create_key("k", daily_spend_limit="0.1", alert_threshold=0.5).secret.reveal()
+            for _ in range(20):
+                gate.authorize(secret, cost="0.004").settle(cost="0.004")
+
+        for _ in range(12):
+            child = os.fork()
+            if child == 0:
+                threads = [threading.Thread(target=spend, args=(gate,)) for gate in gates for _ in range(3)]
+                [thread.start() for thread in threads]
+                [thread.join() for thread in threads]
+                del threads, gate
+                [gate.close() for gate in gates]
+                gates.clear()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0, "a child died"
+    """
+    done = python("-c", textwrap.dedent(text), store, place=tmp_path)
+    assert done.returncode == 0, done.stderr

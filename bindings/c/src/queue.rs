@@ -5,11 +5,10 @@ use std::ffi::c_void;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use enclava_keys::Error;
-use parking_lot::{Condvar, Mutex};
 
 use crate::answer::enclava_answer;
 use crate::fault::Fault;
@@ -42,6 +41,7 @@ pub struct enclava_queue {
 /// It may submit more. It must not free the queue, and not leave by longjmp or a C++ exception.
 pub type enclava_done = Option<extern "C" fn(answer: *mut enclava_answer, data: *mut c_void)>;
 
+// The standard library's locks: threads that wait in parking_lot's would be looked for by a forked child, which has none.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -206,7 +206,7 @@ impl enclava_queue {
             let shared = Arc::clone(&queue.shared);
             let started = Builder::new().name("enclava-queue".into()).spawn(move || shared.work());
             match started {
-                Ok(thread) => queue.shared.threads.lock().push(thread),
+                Ok(thread) => lock(&queue.shared.threads).push(thread),
                 Err(error) => {
                     queue.close();
                     return Err(unavailable(&error));
@@ -229,9 +229,9 @@ impl enclava_queue {
             // The threads and their locks are the parent's: there is nothing here to wait for.
             return;
         }
-        self.shared.state.lock().closing = true;
+        lock(&self.shared.state).closing = true;
         self.shared.work.notify_all();
-        for thread in std::mem::take(&mut *self.shared.threads.lock()) {
+        for thread in std::mem::take(&mut *lock(&self.shared.threads)) {
             let _ = thread.join();
         }
         for made in self.shared.made() {
@@ -242,19 +242,19 @@ impl enclava_queue {
 
 impl Shared {
     fn push(&self, job: Job) {
-        self.state.lock().waiting.push_back(job);
+        lock(&self.state).waiting.push_back(job);
         self.work.notify_one();
     }
 
     /// There is room for one more.
     fn told(&self) {
-        let mut state = self.state.lock();
+        let mut state = lock(&self.state);
         state.count = state.count.saturating_sub(1);
     }
 
     /// Takes what was made.
     fn made(&self) -> VecDeque<Made> {
-        let mut state = self.state.lock();
+        let mut state = lock(&self.state);
         if !state.made.is_empty() {
             // There is a byte: this reads it without waiting.
             let _ = state.signalled.read(&mut [0]);
@@ -263,18 +263,18 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut state = self.state.lock();
+        let mut state = lock(&self.state);
         loop {
             let Some(Job { call, then }) = state.waiting.pop_front() else {
                 if state.closing {
                     return;
                 }
-                self.work.wait(&mut state);
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(state);
             let answer = call();
-            state = self.state.lock();
+            state = lock(&self.state);
             if let Some(then) = then {
                 if state.made.is_empty() {
                     let _ = state.signal.write(&[1]);
@@ -283,6 +283,11 @@ impl Shared {
             }
         }
     }
+}
+
+// What a thread that panicked held is looked at by nobody else in between.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Made {
@@ -320,7 +325,7 @@ impl<'a> Place<'a> {
     fn found(queue: Option<&'a enclava_queue>, then: Option<Then>) -> Result<Self, Fault> {
         let queue = given(queue, "queue")?;
         queue.here()?;
-        let mut state = queue.shared.state.lock();
+        let mut state = lock(&queue.shared.state);
         if state.closing {
             return Err(conflict("this queue is being freed"));
         }

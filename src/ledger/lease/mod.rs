@@ -34,9 +34,9 @@ use super::{Ledger, LedgerError, Tally};
 use crate::budget::{AlertId, Hold, HoldId, Meter, Moved, Notice, Outcome, Owner, Row, Step};
 use crate::clock::Clock;
 use crate::id::KeyId;
+use crate::own_thread::OwnThread;
 use crate::per_process::PerProcess;
 use crate::sync::Mutex;
-use crate::sync::thread::{self, JoinHandle};
 use crate::time::Timestamp;
 
 pub use name::Lease;
@@ -69,7 +69,7 @@ pub struct LeasedLedger {
 #[derive(Debug)]
 struct Own {
     desk: Arc<Desk>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<OwnThread>>,
 }
 
 impl LeasedLedger {
@@ -197,8 +197,7 @@ impl Own {
         let mut thread = self.thread.lock();
         if thread.is_none() {
             let desk = Arc::clone(&self.desk);
-            let keep = move || desk.keeper.attend(&desk);
-            *thread = thread::Builder::new().name("enclava-leases".into()).spawn(keep).ok();
+            *thread = OwnThread::start("enclava-leases", move || desk.keeper.attend(&desk));
         }
     }
 }
@@ -209,7 +208,7 @@ impl Drop for LeasedLedger {
         let Some(own) = self.own.known() else { return };
         own.desk.keeper.close();
         if let Some(thread) = own.thread.lock().take() {
-            let _ = thread.join();
+            thread.join();
         }
         // Whoever must know that everything arrived flushes first.
         let _ = own.desk.report_everybody(Leaves::Nothing);
