@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 
 use enclava_keys::Usage;
 use enclava_keys::budget::Limits;
+use enclava_keys::ledger::OnLapse;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -70,9 +71,10 @@ prop_state_machine! {
 /// another began. What was asked of it then must not be asked for ever.
 #[test]
 fn a_lease_of_a_forgotten_month_is_given_up() {
-    let ask = Op::Authorize { slot: 0, secret: 0, estimate: Usage::ZERO, request: None };
+    let ask = Op::Authorize { slot: 0, secret: 0, estimate: Usage::ZERO, request: None, foretold: true };
     let create = |zone| Op::Create { slot: 0, limits: Limits::default(), zone };
-    let mut oracle = Oracle::new("2026-03-08T04:45:00Z".parse().unwrap(), false);
+    let mut oracle = Oracle::new("2026-03-08T04:45:00Z".parse().unwrap(), false, OnLapse::Charge);
+    oracle.looks = true;
     let mut subject = OnLeases::init_test(&oracle);
     for op in [
         create(0),
@@ -118,6 +120,9 @@ fn the_cases_meet_all_there_is_to_meet() {
         for op in &ops {
             oracle.step(op);
             met.extend(kinds(&oracle.answer));
+            if oracle.lapsed > 0 && !matches!(op, Op::Look { .. }) {
+                met.extend(kinds(&oracle.answer).iter().map(|kind| format!("lapsed first: {kind}")));
+            }
             met.extend((oracle.lapsed > 1).then(|| "lapsed together".to_owned()));
             met.extend((!oracle.told.is_empty() && oracle.lapsed > 0).then(|| "told of a lapse".to_owned()));
         }
@@ -143,6 +148,10 @@ fn the_cases_meet_all_there_is_to_meet() {
         "internal_error, transient false",
         "key_disabled, transient false",
         "key_revoked, transient false",
+        "lapsed first: Conflict",
+        "lapsed first: admitted, view false",
+        "lapsed first: daily_spend_exceeded, transient false",
+        "lapsed first: internal_error, transient false",
         "lapsed together",
         "ledger_unavailable, transient true",
         "rate_limited, transient true",

@@ -45,6 +45,8 @@ pub(crate) struct Account {
     pub(crate) leaving: bool,
     // The windows that are kept, with the thresholds told in each.
     windows: BTreeMap<(Meter, Timestamp), BTreeSet<u16>>,
+    // By how much facts have passed the cap, in each window.
+    excess: BTreeMap<(Meter, Timestamp), i128>,
     // Windows up to here were let go, and are not opened again.
     let_go: BTreeMap<Meter, Timestamp>,
     // The calls ended for good that are remembered, oldest first.
@@ -88,6 +90,32 @@ impl Account {
             Phase::Live => (used, held + hold.usage.on(meter)),
             _ => (used + hold.usage.on(meter), held),
         })
+    }
+
+    /// Every window that anything was ever charged to or set aside in.
+    pub(crate) fn known_windows(&self) -> BTreeSet<(Meter, Timestamp)> {
+        let of = |hold: &Hold| Meter::ALL.map(|meter| (meter, hold.windows.of(meter).start));
+        self.holds.iter().flat_map(of).collect()
+    }
+
+    pub(crate) fn excess(&self, meter: Meter, start: Timestamp) -> i128 {
+        self.excess.get(&(meter, start)).copied().unwrap_or_default()
+    }
+
+    /// So much was charged that was never set aside.
+    pub(crate) fn excuse(&mut self, windows: Windows, beyond: Usage) {
+        for meter in Meter::ALL {
+            *self.excess.entry((meter, windows.of(meter).start)).or_default() += beyond.on(meter);
+        }
+    }
+
+    /// The limits are others: what there is stays.
+    pub(crate) fn measure(&mut self, limits: &Limits) {
+        for (meter, start) in self.known_windows() {
+            let (used, held) = self.sum(meter, start);
+            let beyond = limits.cap(meter).map_or(0, |cap| (used + held - cap).max(0));
+            self.excess.insert((meter, start), beyond);
+        }
     }
 
     /// Whether the windows are open, now or again: the last two of each meter are, and those that a call pins which may

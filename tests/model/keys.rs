@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use enclava_keys::Timestamp;
 use enclava_keys::budget::{Calendar, Limits, Meter, Phase, Zone};
+use enclava_keys::ledger::OnLapse;
+use enclava_keys::{Timestamp, Usage};
 
 use crate::account::Account;
 use crate::ops::{Change, ZONES};
@@ -19,7 +20,7 @@ impl Oracle {
             Some(Key { limits, calendar, enabled: true, revoked: false, secrets: vec![(None, false)] });
         // Calls of a key that had this name before are still in flight.
         if let Some(account) = self.current[slot] {
-            self.excused[account] = true;
+            self.accounts[account].measure(&limits);
         }
         Answer::Done
     }
@@ -51,18 +52,24 @@ impl Oracle {
         let current = *self.current[slot].get_or_insert(next);
         if current == next {
             self.accounts.push(Account::new(self.sweeps));
-            self.excused.push(false);
         }
         current
     }
 
-    // Charges what lapsed at its estimate; answers how many did.
+    // Ends what lapsed; answers how many did.
     pub(crate) fn lapse(&mut self, slot: usize, limits: &Limits) -> usize {
         let Some(current) = self.current[slot] else { return 0 };
         let due = self.accounts[current].due(self.now);
         for &hold in &due {
-            let usage = self.accounts[current].holds[hold].usage;
+            let usage = match self.on_lapse {
+                OnLapse::Charge => self.accounts[current].holds[hold].usage,
+                OnLapse::Release => Usage::ZERO,
+            };
             self.close(slot, hold, Phase::Lapsed, usage, Some(limits));
+        }
+        self.lapsed += due.len();
+        if !due.is_empty() {
+            self.lapsed_in[slot] = current;
         }
         due.len()
     }
@@ -93,8 +100,7 @@ impl Oracle {
         }
         key.limits = limits;
         if let Some(account) = self.current[slot] {
-            self.excused[account] |=
-                Meter::ALL.into_iter().any(|meter| cap(&limits, meter) < cap(&before, meter));
+            self.accounts[account].measure(&limits);
         }
         Answer::Done
     }

@@ -22,6 +22,12 @@ pub(crate) enum Op {
         secret: usize,
         estimate: Usage,
         request: Option<u8>,
+        /// Whether a dry run comes first, which has lapse what is due.
+        foretold: bool,
+    },
+    /// The usage of a key is asked for, which charges what lapsed.
+    Look {
+        slot: usize,
     },
     Dispatched {
         call: usize,
@@ -224,11 +230,12 @@ pub(crate) fn anything() -> impl Strategy<Value = Op> {
     // The same few estimates again and again for calls with a request id: the same request, or almost.
     let same = prop::sample::select(vec![0, 3]).prop_map(|tokens| Usage::new(Money::PICO, tokens));
     let secret = prop_oneof![8 => Just(0_usize), 2 => 0..12_usize];
-    let authorize =
-        (slot(), secret, usage(), same, request()).prop_map(|(slot, secret, usage, same, request)| {
+    let authorize = (slot(), secret, usage(), same, request(), any::<bool>()).prop_map(
+        |(slot, secret, usage, same, request, foretold)| {
             let estimate = if request.is_some() { same } else { usage };
-            Op::Authorize { slot, secret, estimate, request }
-        });
+            Op::Authorize { slot, secret, estimate, request, foretold }
+        },
+    );
     let on_call = prop_oneof![
         4 => call().prop_map(|call| Op::Dispatched { call }),
         2 => (call(), usage()).prop_map(|(call, usage)| Op::Progress { call, usage }),
@@ -246,6 +253,7 @@ pub(crate) fn anything() -> impl Strategy<Value = Op> {
         36 => on_call,
         4 => (slot(), usage(), request()).prop_map(|(slot, usage, request)| Op::Record { slot, usage, request }),
         10 => clock().prop_map(Op::Clock),
+        6 => slot().prop_map(|slot| Op::Look { slot }),
         6 => (slot(), change(), any::<bool>()).prop_map(|(slot, change, widen)| Op::Edit { slot, change, widen }),
         3 => on_key(),
         3 => create(slot()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use enclava_keys::budget::{Calendar, Limits, Meter, Phase, Window};
+use enclava_keys::ledger::OnLapse;
 use enclava_keys::{Reason, Timestamp, Usage};
 
 use crate::account::{Account, Hold, Name, Told};
@@ -67,6 +68,13 @@ pub(crate) struct Refusal {
     pub(crate) meter: Option<(i128, i128, i128, i128, Timestamp)>,
 }
 
+// What comes of one attempt to reserve.
+enum Reserved {
+    As { view: bool, current: usize, hold: usize },
+    // The answer, and whether it may be another once something lapsed.
+    Not(Answer, bool),
+}
+
 /// One meter as `usage()` tells it: used, held, cap, what is left of it, and when it resets.
 pub(crate) type Standing = (i128, i128, Option<i128>, Option<i128>, Timestamp);
 
@@ -103,6 +111,9 @@ pub(crate) struct Call {
 pub(crate) struct Oracle {
     pub(crate) now: Timestamp,
     pub(crate) sweeps: bool,
+    pub(crate) on_lapse: OnLapse,
+    /// Whether the usage of every key is asked for after each step.
+    pub(crate) looks: bool,
     pub(crate) keys: [Option<Key>; SLOTS],
     pub(crate) accounts: Vec<Account>,
     // The account of each slot, once it was used.
@@ -112,16 +123,18 @@ pub(crate) struct Oracle {
     /// The alerts of the last step, in order, and how many of them come from holds that lapsed together.
     pub(crate) told: Vec<Told>,
     pub(crate) lapsed: usize,
-    /// Accounts that some fact has pushed past a cap, or whose cap was lowered: `used + held <= cap` need not hold.
-    pub(crate) excused: Vec<bool>,
+    /// The account of each slot in which something lapsed last: it may be gone.
+    pub(crate) lapsed_in: [usize; SLOTS],
 }
 
 impl Oracle {
     /// Nothing has happened yet, and the ledger forgets as that in memory does, or `sweeps`.
-    pub(crate) fn new(now: Timestamp, sweeps: bool) -> Self {
+    pub(crate) fn new(now: Timestamp, sweeps: bool, on_lapse: OnLapse) -> Self {
         Self {
             now,
             sweeps,
+            on_lapse,
+            looks: false,
             keys: [const { None }; SLOTS],
             accounts: Vec::new(),
             current: [None; SLOTS],
@@ -129,7 +142,7 @@ impl Oracle {
             answer: Answer::Nothing,
             told: Vec::new(),
             lapsed: 0,
-            excused: Vec::new(),
+            lapsed_in: [0; SLOTS],
         }
     }
 
@@ -141,14 +154,34 @@ impl Oracle {
 
     pub(crate) fn step(&mut self, op: &Op) {
         self.told.clear();
-        self.answer = self.happen(op);
-        // Afterwards the usage of every key is asked for, which charges what lapsed.
         self.lapsed = 0;
+        self.answer = self.happen(op);
         for slot in 0..SLOTS {
-            if let Some(limits) = self.keys[slot].as_ref().map(|key| key.limits) {
-                self.lapsed += self.lapse(slot, &limits);
+            if self.looks {
+                self.look(slot);
             }
+            self.check_caps(slot);
         }
+    }
+
+    // What is charged and set aside passes a cap by no more than what calls cost beyond what was set aside for them, and what
+    // was recorded, in the same window.
+    fn check_caps(&self, slot: usize) {
+        let (Some(key), Some(account)) = (&self.keys[slot], self.current[slot]) else { return };
+        let account = &self.accounts[account];
+        for (meter, start) in account.known_windows() {
+            let (used, held) = account.sum(meter, start);
+            assert!(used >= 0 && held >= 0, "less than nothing");
+            let most = key.limits.cap(meter).map(|cap| cap + account.excess(meter, start));
+            assert!(most.is_none_or(|most| used + held <= most), "{meter} from {start} is past its cap");
+        }
+    }
+
+    // The usage of a key is asked for.
+    fn look(&mut self, slot: usize) -> Answer {
+        let Some(limits) = self.keys[slot].as_ref().map(|key| key.limits) else { return Answer::NotFound };
+        self.lapse(slot, &limits);
+        Answer::Done
     }
 
     pub(crate) fn standing(&self, slot: usize) -> Option<[Standing; 3]> {
@@ -158,9 +191,6 @@ impl Oracle {
             let Window { start, end } = windows.of(meter);
             let (used, held) = self.sum(slot, meter, start).unwrap_or_default();
             let cap = key.limits.cap(meter);
-            assert!(used >= 0 && held >= 0, "less than nothing");
-            let excused = self.current[slot].is_none_or(|account| self.excused[account]);
-            assert!(excused || cap.is_none_or(|cap| used + held <= cap), "{meter} is past its cap");
             (used, held, cap, cap.map(|cap| (cap - used - held).max(0)), end)
         }))
     }
@@ -172,9 +202,10 @@ impl Oracle {
     fn happen(&mut self, op: &Op) -> Answer {
         match *op {
             Op::Create { slot, limits, zone } => self.create(slot, limits, zone),
-            Op::Authorize { slot, secret, estimate, request } => {
-                self.authorize(slot, secret, estimate, request)
+            Op::Authorize { slot, secret, estimate, request, foretold } => {
+                self.authorize(slot, secret, estimate, request, foretold)
             }
+            Op::Look { slot } => self.look(slot),
             Op::Dispatched { call } => self.with(call, |call| call.dispatched = true),
             Op::Progress { call, usage } => self.with(call, |call| {
                 (call.dispatched, call.progress) = (true, Some(usage));
@@ -200,7 +231,14 @@ impl Oracle {
         }
     }
 
-    fn authorize(&mut self, slot: usize, secret: usize, estimate: Usage, request: Option<u8>) -> Answer {
+    fn authorize(
+        &mut self,
+        slot: usize,
+        secret: usize,
+        estimate: Usage,
+        request: Option<u8>,
+        foretold: bool,
+    ) -> Answer {
         let denied = |reason| Answer::Denied(Refusal { reason, transient: false, meter: None });
         let Some(key) = self.keys[slot].clone() else { return denied(Reason::UnknownKey) };
         let (ends, forgotten) = key.secrets[key.secrets.len() - 1 - secret % key.secrets.len()];
@@ -213,37 +251,19 @@ impl Oracle {
         } else if !key.enabled {
             return denied(Reason::KeyDisabled);
         }
-        let (windows, expires) = (key.calendar.windows(self.now), self.now.saturating_add(LIFETIME));
-        let current = self.open_account(slot);
+        if foretold {
+            self.lapse(slot, &key.limits);
+        }
         let name = request.map_or(Name::Drawn(self.calls.len()), Name::Request);
-        let account = &mut self.accounts[current];
-        let found = account.find(name).map(|place| (place, account.holds[place].clone()));
-        let unopened = account.unopened();
-        let (view, hold) = match found {
-            Some((place, hold)) if hold.phase == Phase::Live && hold.asked == Some(estimate) => (true, place),
-            Some(_) => return denied(Reason::InternalError),
-            None if account.live() >= usize::try_from(MOST_LIVE).unwrap() => {
-                return Answer::Denied(Refusal { reason: Reason::RateLimited, transient: true, meter: None });
-            }
-            None if !account.open(windows) => {
-                account.put_back(unopened);
-                return Answer::Denied(Refusal {
-                    reason: Reason::LedgerUnavailable,
-                    transient: true,
-                    meter: None,
-                });
-            }
-            None => {
-                if let Some(refusal) = refuse(account, &key.limits, windows, estimate, Usage::ZERO, |_| false)
-                {
-                    account.put_back(unopened);
-                    return Answer::Denied(refusal);
-                }
-                let (phase, usage) = (Phase::Live, estimate);
-                let hold = Hold { name, asked: Some(estimate), phase, usage, windows, expires, known: true };
-                (false, account.add(hold))
+        let (view, current, hold) = loop {
+            match self.try_reserve(slot, &key, name, estimate) {
+                Reserved::As { view, current, hold } => break (view, current, hold),
+                // What is due lapses for whoever finds no room, or what it lives under the same name.
+                Reserved::Not(_, true) if self.lapse(slot, &key.limits) > 0 => {}
+                Reserved::Not(answer, _) => return answer,
             }
         };
+        let account = &self.accounts[current];
         let seen = account.holds[hold].usage;
         self.calls.push(Call {
             slot,
@@ -258,7 +278,42 @@ impl Oracle {
             seen,
             progress: None,
         });
+        if !view {
+            self.lapse(slot, &key.limits);
+        }
         Answer::Admitted { view }
+    }
+
+    fn try_reserve(&mut self, slot: usize, key: &Key, name: Name, estimate: Usage) -> Reserved {
+        let denied = |reason, transient| Answer::Denied(Refusal { reason, transient, meter: None });
+        let (windows, expires) = (key.calendar.windows(self.now), self.now.saturating_add(LIFETIME));
+        let current = self.open_account(slot);
+        let account = &mut self.accounts[current];
+        if let Some(place) = account.find(name) {
+            let hold = &account.holds[place];
+            let is_same = hold.phase == Phase::Live && hold.asked == Some(estimate);
+            let is_view = is_same && hold.expires > self.now;
+            return if is_view {
+                Reserved::As { view: true, current, hold: place }
+            } else {
+                Reserved::Not(denied(Reason::InternalError, false), is_same)
+            };
+        }
+        if account.live() >= usize::try_from(MOST_LIVE).unwrap() {
+            return Reserved::Not(denied(Reason::RateLimited, true), true);
+        }
+        let unopened = account.unopened();
+        if !account.open(windows) {
+            account.put_back(unopened);
+            return Reserved::Not(denied(Reason::LedgerUnavailable, true), false);
+        }
+        if let Some(refusal) = refuse(account, &key.limits, windows, estimate, Usage::ZERO, |_| false) {
+            account.put_back(unopened);
+            return Reserved::Not(Answer::Denied(refusal), true);
+        }
+        let (phase, usage) = (Phase::Live, estimate);
+        let hold = Hold { name, asked: Some(estimate), phase, usage, windows, expires, known: true };
+        Reserved::As { view: false, current, hold: account.add(hold) }
     }
 
     fn extend(&mut self, call: usize, more: Usage) -> Answer {
@@ -289,7 +344,6 @@ impl Oracle {
                     account.holds[call.hold] = Hold { usage: call.seen, expires, ..hold };
                     return Answer::Done;
                 }
-                // Only the calls of a key that is gone may still have to lapse: nobody asks for its usage.
                 Some(_) if self.lapse(call.slot, &limits) > 0 => {}
                 Some(refusal) => return Answer::Denied(refusal),
             }
@@ -342,7 +396,7 @@ impl Oracle {
             usage.cost.saturating_sub(before.usage.cost),
             usage.tokens.saturating_sub(before.usage.tokens),
         );
-        self.excused[current] |= overrun != Usage::ZERO;
+        account.excuse(before.windows, overrun);
         self.leave(slot);
         Answer::Settled { usage, overrun, late: before.phase != Phase::Live, alerts }
     }
@@ -380,7 +434,7 @@ impl Oracle {
         let meters: Vec<Meter> = Meter::ALL.into_iter().filter(|&meter| usage.on(meter) > 0).collect();
         let alerts = account.tell(slot, windows, &meters, Some(&key.limits));
         self.told.extend(&alerts);
-        self.excused[current] = true;
+        account.excuse(windows, usage);
         Answer::Settled { usage, overrun: Usage::ZERO, late: false, alerts }
     }
 

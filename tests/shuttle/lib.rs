@@ -11,6 +11,7 @@
 mod calls;
 mod leases;
 mod records;
+mod teams;
 
 use std::sync::Arc;
 use std::time::Duration;
