@@ -42,10 +42,11 @@ mod real {
     ///
     /// Whoever waits in parking_lot stands in a list of the whole process. A forked child inherits the list and not the
     /// threads, and follows it into memory that is others' by then. So threads that wait for long wait in the standard
-    /// library, which keeps no such list.
+    /// library, which keeps no such list. What they wait for stays under a lock that race detectors know.
     #[derive(Debug, Default)]
     pub(crate) struct Condvar {
-        calls: Mutex<u64>,
+        calls: AtomicU64,
+        turn: Mutex<()>,
         called: std::sync::Condvar,
     }
 
@@ -60,29 +61,30 @@ mod real {
             at_most: Duration,
         ) -> MutexGuard<'a, T> {
             // Taken before the other is let go: a call in between is not missed.
-            let calls = self.calls();
-            let before = *calls;
+            let turn = self.turn();
+            let before = self.calls.load(Ordering::Relaxed);
+            let is_called = || self.calls.load(Ordering::Relaxed) != before;
             MutexGuard::unlocked(&mut guard, || {
-                drop(self.called.wait_timeout_while(calls, at_most, |calls| *calls == before));
+                drop(self.called.wait_timeout_while(turn, at_most, |()| !is_called()));
             });
             guard
         }
 
-        // Told before the count is let go: nobody who comes after it is woken in the place of one who waits for it.
+        // Told before the turn is let go: nobody who comes after it is woken in the place of one who waits for it.
         pub(crate) fn notify_one(&self) {
-            let mut calls = self.calls();
-            *calls = calls.wrapping_add(1);
+            let _turn = self.turn();
+            self.calls.fetch_add(1, Ordering::Relaxed);
             self.called.notify_one();
         }
 
         pub(crate) fn notify_all(&self) {
-            let mut calls = self.calls();
-            *calls = calls.wrapping_add(1);
+            let _turn = self.turn();
+            self.calls.fetch_add(1, Ordering::Relaxed);
             self.called.notify_all();
         }
 
-        fn calls(&self) -> std::sync::MutexGuard<'_, u64> {
-            self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+            self.turn.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 }

@@ -5,10 +5,11 @@ use std::ffi::c_void;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::Arc;
+use std::thread::{self, Builder, JoinHandle, Thread};
 
 use enclava_keys::Error;
+use parking_lot::Mutex;
 
 use crate::answer::enclava_answer;
 use crate::fault::Fault;
@@ -41,11 +42,9 @@ pub struct enclava_queue {
 /// It may submit more. It must not free the queue, and not leave by longjmp or a C++ exception.
 pub type enclava_done = Option<extern "C" fn(answer: *mut enclava_answer, data: *mut c_void)>;
 
-// The standard library's locks: threads that wait in parking_lot's would be looked for by a forked child, which has none.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    work: Condvar,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -53,6 +52,9 @@ struct Shared {
 struct State {
     waiting: VecDeque<Job>,
     made: VecDeque<Made>,
+    // The threads that have nothing to do. They do not wait in parking_lot, whose list of those who wait a forked child
+    // would follow without having them.
+    idle: Vec<Thread>,
     // Submitted and not told yet.
     count: usize,
     closing: bool,
@@ -194,19 +196,19 @@ impl enclava_queue {
         let state = State {
             waiting: VecDeque::new(),
             made: VecDeque::new(),
+            idle: Vec::new(),
             count: 0,
             closing: false,
             signal,
             signalled,
         };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), threads: Mutex::default() });
+        let shared = Arc::new(Shared { state: Mutex::new(state), threads: Mutex::default() });
         let queue = Self { shared, process: std::process::id(), capacity, descriptor };
         for _ in 0..threads {
             let shared = Arc::clone(&queue.shared);
             let started = Builder::new().name("enclava-queue".into()).spawn(move || shared.work());
             match started {
-                Ok(thread) => lock(&queue.shared.threads).push(thread),
+                Ok(thread) => queue.shared.threads.lock().push(thread),
                 Err(error) => {
                     queue.close();
                     return Err(unavailable(&error));
@@ -229,9 +231,13 @@ impl enclava_queue {
             // The threads and their locks are the parent's: there is nothing here to wait for.
             return;
         }
-        lock(&self.shared.state).closing = true;
-        self.shared.work.notify_all();
-        for thread in std::mem::take(&mut *lock(&self.shared.threads)) {
+        let idle = {
+            let mut state = self.shared.state.lock();
+            state.closing = true;
+            std::mem::take(&mut state.idle)
+        };
+        idle.iter().for_each(Thread::unpark);
+        for thread in std::mem::take(&mut *self.shared.threads.lock()) {
             let _ = thread.join();
         }
         for made in self.shared.made() {
@@ -242,19 +248,25 @@ impl enclava_queue {
 
 impl Shared {
     fn push(&self, job: Job) {
-        lock(&self.state).waiting.push_back(job);
-        self.work.notify_one();
+        let idle = {
+            let mut state = self.state.lock();
+            state.waiting.push_back(job);
+            state.idle.pop()
+        };
+        if let Some(thread) = idle {
+            thread.unpark();
+        }
     }
 
     /// There is room for one more.
     fn told(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.count = state.count.saturating_sub(1);
     }
 
     /// Takes what was made.
     fn made(&self) -> VecDeque<Made> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if !state.made.is_empty() {
             // There is a byte: this reads it without waiting.
             let _ = state.signalled.read(&mut [0]);
@@ -263,18 +275,24 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         loop {
             let Some(Job { call, then }) = state.waiting.pop_front() else {
                 if state.closing {
                     return;
                 }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle.push(thread::current());
+                drop(state);
+                thread::park();
+                state = self.state.lock();
+                // It may have woken by itself.
+                let own = thread::current().id();
+                state.idle.retain(|idle| idle.id() != own);
                 continue;
             };
             drop(state);
             let answer = call();
-            state = lock(&self.state);
+            state = self.state.lock();
             if let Some(then) = then {
                 if state.made.is_empty() {
                     let _ = state.signal.write(&[1]);
@@ -283,11 +301,6 @@ impl Shared {
             }
         }
     }
-}
-
-// What a thread that panicked held is looked at by nobody else in between.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Made {
@@ -325,7 +338,7 @@ impl<'a> Place<'a> {
     fn found(queue: Option<&'a enclava_queue>, then: Option<Then>) -> Result<Self, Fault> {
         let queue = given(queue, "queue")?;
         queue.here()?;
-        let mut state = lock(&queue.shared.state);
+        let mut state = queue.shared.state.lock();
         if state.closing {
             return Err(conflict("this queue is being freed"));
         }
