@@ -15,7 +15,7 @@ use enclava_keys::store::{MemoryStore, PolicyFile, Store};
 use enclava_keys::wire::{
     Estimate, PriceBook, Reason, RequestBody, RequestFacts, ResponseFacts, Rewrite, StreamUsage,
 };
-use enclava_keys::{Gate, KeyEdit, KeyId, KeySpec, Request, Secret, SystemClock, Timestamp, Usage};
+use enclava_keys::{Gate, KeyEdit, KeyId, KeySpec, Request, Secret, SystemClock, Timestamp};
 
 use super::collected::Collected;
 use super::{IMPORTED, PEPPER, PRICES};
@@ -287,6 +287,7 @@ fn ledgers() -> Collected {
 
 #[cfg(feature = "sqlite")]
 fn files() -> Collected {
+    use enclava_keys::Usage;
     use enclava_keys::engine::{Durability, Sqlite};
 
     let mut seen = nothing_yet();
