@@ -72,7 +72,7 @@ test-format:
 # In the profile of the tests, so that what builds C (SQLite) is built once for all of these steps.
 test-lint:
 	cargo clippy --locked --profile test --workspace --all-targets --features enclava-keys/sqlite -- -D warnings
-	cargo clippy --locked --profile test --package enclava-keys -- -D warnings
+	cargo clippy --locked --profile test --package enclava-keys --all-targets -- -D warnings
 
 # The tests of enclava-c compile C programs, link them with both libraries, and compare the header.
 test-rust:
