@@ -11,8 +11,6 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
 /// `deny.toml`, as far as it is written: what it says and nobody here reads is an error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +86,7 @@ struct Dependency {
     name: String,
     req: String,
     path: Option<String>,
+    registry: Option<String>,
 }
 
 fn deny() -> Deny {
@@ -144,9 +143,15 @@ fn all_comes_from_crates_io() {
     for Package { id, source, .. } in &tree.packages {
         let known = match source.as_deref() {
             None => tree.workspace_members.contains(id),
-            Some(source) => source == CRATES_IO,
+            Some(source) => source.starts_with("registry+"),
         };
         assert!(known, "{id}");
+    }
+    // Cargo names a registry where it is another one than its own.
+    for package in &tree.packages {
+        for Dependency { name, registry, .. } in &package.dependencies {
+            assert!(registry.is_none(), "{} takes {name} from another registry", package.name);
+        }
     }
 }
 
@@ -156,7 +161,7 @@ fn every_dependency_states_a_version() {
         panic!("members of this workspace need no version of each other")
     };
     for package in &tree().packages {
-        for Dependency { name, req, path } in &package.dependencies {
+        for Dependency { name, req, path, .. } in &package.dependencies {
             assert!(req != "*" || path.is_some(), "{}: any version of {name}", package.name);
         }
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use super::holds;
-use crate::budget::{Hold, HoldId, Meter, Standing};
+use crate::budget::{Hold, HoldId, Standing};
 use crate::id::KeyId;
 use crate::time::Timestamp;
 
@@ -63,22 +63,6 @@ pub(super) fn next_lapse(connection: &Connection, owner: &str) -> Result<Option<
     let sql = "SELECT lapses FROM guests WHERE owner = ?1 AND lapses IS NOT NULL ORDER BY lapses LIMIT 1";
     let lapses = connection.prepare_cached(sql)?.query_row([owner], |row| row.get(0)).optional()?;
     Ok(lapses.map(Timestamp::from_micros))
-}
-
-/// Whether one on `owner` was pinned to the window of `meter` that began at `start`.
-pub(super) fn pin(
-    connection: &Connection,
-    owner: &str,
-    meter: Meter,
-    start: Timestamp,
-) -> Result<bool, Fault> {
-    let sql = match meter {
-        Meter::DailySpend | Meter::DailyTokens => {
-            "SELECT EXISTS (SELECT 1 FROM guests WHERE owner = ?1 AND day_start = ?2)"
-        }
-        Meter::MonthlySpend => "SELECT EXISTS (SELECT 1 FROM guests WHERE owner = ?1 AND month_start = ?2)",
-    };
-    Ok(connection.prepare_cached(sql)?.query_row(params![owner, start.as_micros()], |row| row.get(0))?)
 }
 
 /// Forgets those of `home` whose holds were forgotten.

@@ -87,7 +87,7 @@ pub(super) fn next_lapse(connection: &Connection, owner: &str) -> Result<Timesta
     Ok(place.map_or(Timestamp::MAX, Timestamp::from_micros))
 }
 
-/// Whether a hold of `owner` that is open was pinned to the window of `meter` that began at `start`.
+/// Whether a hold that may still be closed draws on the window of `meter` of `owner` that began at `start`, wherever it lives.
 pub(super) fn pins(
     connection: &Connection,
     owner: &str,
@@ -96,10 +96,12 @@ pub(super) fn pins(
 ) -> Result<bool, Fault> {
     let sql = match meter {
         Meter::DailySpend | Meter::DailyTokens => {
-            "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND day_start = ?2)"
+            "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND day_start = ?2) \
+             OR EXISTS (SELECT 1 FROM guests WHERE owner = ?1 AND day_start = ?2)"
         }
         Meter::MonthlySpend => {
-            "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND month_start = ?2)"
+            "SELECT EXISTS (SELECT 1 FROM holds WHERE owner = ?1 AND rank < 2 AND month_start = ?2) \
+             OR EXISTS (SELECT 1 FROM guests WHERE owner = ?1 AND month_start = ?2)"
         }
     };
     Ok(connection.prepare_cached(sql)?.query_row(params![owner, start.as_micros()], |row| row.get(0))?)

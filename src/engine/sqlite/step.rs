@@ -249,7 +249,7 @@ impl Account {
         let (meter, start) = (change.meter, change.window.start);
         let owner = &self.owner;
         self.begins_a_day |= meter == Meter::DailySpend && self.meters.get(meter, start).is_none();
-        if !self.meters.open(meter, start, |start| pins(connection, owner, meter, start))? {
+        if !self.meters.open(meter, start, |start| holds::pins(connection, owner, meter, start))? {
             // What was used in a window that was let go is not known, and a window must not start from zero twice.
             return Err(Fault::told("the clock stepped back to a window that is no longer kept"));
         }
@@ -317,11 +317,6 @@ impl Account {
         ])?;
         Ok(())
     }
-}
-
-// Whether a hold that may still be closed was pinned to this window of `owner`, wherever it lives.
-fn pins(connection: &Connection, owner: &str, meter: Meter, start: Timestamp) -> Result<bool, Fault> {
-    Ok(holds::pins(connection, owner, meter, start)? || guests::pin(connection, owner, meter, start)?)
 }
 
 fn no_owner() -> Fault {
