@@ -194,7 +194,11 @@ const PITFALLS: &[(usize, &str, &[&str])] = &[
         "a list of models shows others",
         &["listing-models-reveals-no-others", "denial-does-not-list-the-models"],
     ),
-    (43, "a revoked key comes back", &["revoking-is-for-good"]),
+    (
+        43,
+        "a revoked key comes back",
+        &["revoking-is-for-good", "tests/policy_file.rs::a_key_that_is_in_force_again_is_widened"],
+    ),
     // A file that others may read is not warned of: it holds no secret.
     (44, "a policy file holds secrets", &["src/key/policy_file.rs::every_fault_is_told_with_its_place"]),
     (45, "a hint is taken for a proof", &["what-is-shown-of-a-key-is-no-key"]),
