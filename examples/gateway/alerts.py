@@ -35,7 +35,8 @@ class Alerts:
                 "threshold": str(alert.threshold),
                 "used": str(alert.used),
                 "limit": str(alert.limit),
-                "resets_at": alert.resets_at.isoformat(),
+                # As denials tell it.
+                "resets_at": alert.resets_at.isoformat().replace("+00:00", "Z"),
             }
             try:
                 httpx.post(self._webhook, json=told, timeout=10).raise_for_status()
