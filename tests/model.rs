@@ -73,10 +73,7 @@ prop_state_machine! {
 fn a_lease_of_a_forgotten_month_is_given_up() {
     let ask = Op::Authorize { slot: 0, secret: 0, estimate: Usage::ZERO, request: None, foretold: true };
     let create = |zone| Op::Create { slot: 0, limits: Limits::default(), zone };
-    let mut oracle = Oracle::new("2026-03-08T04:45:00Z".parse().unwrap(), false, OnLapse::Charge);
-    oracle.looks = true;
-    let mut subject = OnLeases::init_test(&oracle);
-    for op in [
+    play_on_leases(vec![
         create(0),
         ask.clone(),
         Op::Delete { slot: 0 },
@@ -88,7 +85,34 @@ fn a_lease_of_a_forgotten_month_is_given_up() {
         ask.clone(),
         Op::Clock(Clock::By(-3_600)),
         ask,
-    ] {
+    ]);
+}
+
+/// Once in twenty thousand: the same where later months are known from what was recorded only, which asks for no lease.
+#[test]
+fn a_lease_of_a_month_before_what_was_recorded_is_given_up() {
+    let ask = Op::Authorize { slot: 0, secret: 0, estimate: Usage::ZERO, request: None, foretold: false };
+    let record = Op::Record { slot: 0, usage: Usage::ZERO, request: None };
+    let next_month = Op::Clock(Clock::ToEnd { slot: 0, month: true, off: 0 });
+    play_on_leases(vec![
+        Op::Create { slot: 0, limits: Limits::default(), zone: 0 },
+        ask.clone(),
+        Op::Settle { call: 0, bill: Bill::Estimate },
+        next_month.clone(),
+        record.clone(),
+        next_month,
+        record,
+        Op::Clock(Clock::By(-31 * 86_400)),
+        ask,
+    ]);
+}
+
+// One history, which ends with a call that is denied.
+fn play_on_leases(ops: Vec<Op>) {
+    let mut oracle = Oracle::new("2026-03-08T04:45:00Z".parse().unwrap(), false, OnLapse::Charge);
+    oracle.looks = true;
+    let mut subject = OnLeases::init_test(&oracle);
+    for op in ops {
         oracle.step(&op);
         subject = <OnLeases as StateMachineTest>::apply(subject, &oracle, op);
     }

@@ -25,7 +25,7 @@ pub(super) struct Account {
     /// What the last step said that the owner may use.
     pub(super) limits: Limits,
     pub(super) days: Vec<Day>,
-    // When the last day and the last month began that it ever had, whatever the clock did since.
+    // When the last day and the last month began that it ever had, here or in the shared ledger, whatever the clock did since.
     latest_day: Timestamp,
     latest_month: Timestamp,
     holds: Holds,
@@ -181,13 +181,18 @@ impl Account {
     pub(super) fn begin(&mut self, windows: Windows) -> bool {
         if self.day(windows).is_none() {
             self.days.push(Day::new(windows));
-            self.latest_day = self.latest_day.max(windows.day.start);
-            self.latest_month = self.latest_month.max(windows.month.start);
+            self.reached(windows);
         }
         !std::mem::replace(&mut self.is_listed, true)
     }
 
-    /// Whether these are of a day or a month before the last that it had. The shared ledger may keep them no longer.
+    /// The shared ledger has these windows: it may keep none before them.
+    pub(super) fn reached(&mut self, windows: Windows) {
+        self.latest_day = self.latest_day.max(windows.day.start);
+        self.latest_month = self.latest_month.max(windows.month.start);
+    }
+
+    /// Whether these are of a day or a month before the last that it had, which the shared ledger may have let go.
     pub(super) fn is_past(&self, windows: Windows) -> bool {
         self.latest_day > windows.day.start || self.latest_month > windows.month.start
     }

@@ -10,7 +10,6 @@ use super::day::Day;
 use super::errand::{Leaves, Size};
 use super::keeper::{Failures, Keeper};
 use super::line::{Answer, Errand};
-use super::name::Lease;
 use super::notices::Notices;
 use super::units::{Ask, headroom};
 use crate::budget::{Hold, HoldId, Meter, Moved, Outcome, Owner, Party, Row, Step, Windows};
@@ -19,8 +18,6 @@ use crate::time::Timestamp;
 
 /// How often a step is tried again when others took what was fetched for it.
 pub(super) const ATTEMPTS: usize = 4;
-/// The leases of one owner, of all processes together, that are told apart from calls in flight.
-const MOST_LEASES: u32 = 256;
 
 /// The rows of a step of one owner.
 pub(super) type Rows = [Moved; Meter::ALL.len()];
@@ -154,73 +151,6 @@ impl Desk {
         }
     }
 
-    /// Has the shared ledger take a step. If it refuses, what is left of the leases here is given back, and it is asked
-    /// again: nothing that lies unused here is the reason for a denial. Nor is anything admitted that would not be if it knew
-    /// what was used here beyond what it set aside.
-    pub(super) fn pass(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        for party in step.parties.iter().filter(|_| step.asks) {
-            if self.read(party.owner, |account| account.is_overrun()) {
-                self.report(party.owner, Leaves::Held)?;
-            }
-        }
-        let mut outcome = self.have_taken(step, rows)?;
-        if let Outcome::Refused = outcome {
-            let mut given_back = false;
-            for party in step.parties {
-                given_back |= self.report(party.owner, Leaves::Held)?;
-            }
-            if given_back {
-                outcome = self.have_taken(step, rows)?;
-            }
-        }
-        if let [party] = step.parties
-            && matches!(outcome, Outcome::Taken { .. } | Outcome::Refused)
-        {
-            self.see(party.owner, party.windows, rows);
-        }
-        if let (Outcome::Taken { next_lapse, .. }, Some(home)) = (&outcome, step.parties.first()) {
-            self.with(home.owner, |account| account.went_elsewhere(step, *next_lapse))?;
-            if self.read(home.owner, |account| account.is_ending()) {
-                // The step was taken. What cannot be told now is told when the ledger is flushed.
-                let _ = self.tend(home.owner, Leaves::Held);
-            }
-        }
-        Ok(outcome)
-    }
-
-    /// Has the shared ledger charge what was never reserved. What it was asked for before may not be there any more.
-    pub(super) fn record(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        let Some(home) = step.parties.first() else { return self.engine.apply(step, rows) };
-        self.errand(home.owner, |_| {
-            let outcome = self.engine.apply(step, rows)?;
-            if let Outcome::Taken { next_lapse, .. } = outcome {
-                self.with(home.owner, |account| {
-                    account.tighten();
-                    account.went_elsewhere(step, next_lapse);
-                })?;
-            }
-            Ok(outcome)
-        })
-    }
-
-    // The shared ledger counts every lease as a call in flight; what is in flight here it does not see.
-    fn have_taken(&self, step: &Step<'_>, rows: &mut [Moved]) -> Result<Outcome, LedgerError> {
-        let (Some(most), Some(home)) = (step.most_live, step.parties.first()) else {
-            return self.engine.apply(step, rows);
-        };
-        let here = self.read(home.owner, |account| account.live());
-        let most = most.saturating_sub(here);
-        let outcome = self.engine.apply(&with_most(step, most), rows)?;
-        if !matches!(outcome, Outcome::Crowded) || most == 0 {
-            return Ok(outcome);
-        }
-        let many = usize::try_from(most.saturating_add(MOST_LEASES)).unwrap_or(usize::MAX);
-        let live = self.engine.due(home.owner, Timestamp::MAX, many)?;
-        let leases = live.iter().filter(|hold| Lease::is(hold)).count();
-        let leases = u32::try_from(leases).unwrap_or(MOST_LEASES);
-        self.engine.apply(&with_most(step, most.saturating_add(leases)), rows)
-    }
-
     fn is_near_the_cap(&self, party: &Party<'_>, ask: &Ask) -> bool {
         self.read(party.owner, |account| {
             let is_same = account.limits == *party.limits;
@@ -340,13 +270,13 @@ impl Desk {
         Ok(work(&mut *self.seats.open(owner)?))
     }
 
-    // The same, if there is one.
-    fn read<T: Default>(&self, owner: &Owner, read: impl FnOnce(&mut Account) -> T) -> T {
+    /// The same, if there is one.
+    pub(super) fn read<T: Default>(&self, owner: &Owner, read: impl FnOnce(&mut Account) -> T) -> T {
         self.seats.find(owner).map(|mut account| read(&mut account)).unwrap_or_default()
     }
 
-    // Does `work` as the only errand of the owner's.
-    fn errand<T>(
+    /// Does `work` as the only errand of the owner's.
+    pub(super) fn errand<T>(
         &self,
         owner: &Owner,
         work: impl FnOnce(&mut Errand<'_>) -> Result<T, LedgerError>,
@@ -360,10 +290,6 @@ impl Desk {
             }
         }
     }
-}
-
-fn with_most<'a>(step: &Step<'a>, most: u32) -> Step<'a> {
-    Step { most_live: Some(most), ..*step }
 }
 
 impl fmt::Debug for Desk {

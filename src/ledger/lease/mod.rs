@@ -8,7 +8,8 @@
 //! - `account`, `day`: an owner's leases here and the calls that draw on them. Nothing in them asks anybody.
 //! - `line`, `errand`, `letter`: asking the shared ledger, one step at a time for each owner.
 //! - `slice`: how much to ask for. `keeper`: when to, without a call that waits for it.
-//! - `desk`: the way of a step through all of these. `elsewhere`: the calls that it had the shared ledger take.
+//! - `desk`: the way of a step through all of these. `pass`, `elsewhere`: what it has the shared ledger take, and which calls
+//!   those were.
 
 mod account;
 mod day;
@@ -20,6 +21,7 @@ mod letter;
 mod line;
 mod name;
 mod notices;
+mod pass;
 mod slice;
 mod units;
 
