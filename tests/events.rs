@@ -87,6 +87,65 @@ fn a_key_that_nobody_can_use_here_is_told() {
     assert_eq!(told(&gate), [more, (EventKind::StoreChanged, "1 put, 0 removed".to_owned())]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_others_may_write_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.json");
+    write(&path, "1");
+    let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    let note = |mode| format!("{}: others may write the file (mode {mode}): chmod go-w", path.display());
+    allow(0o664);
+    let gate = Gate::open(&format!("file://{}", path.display())).unwrap();
+    assert_eq!(told(&gate), [(EventKind::StoreExposed, note("664"))]);
+    for (mode, expected) in [
+        (0o664, vec![]),
+        (0o606, vec![(EventKind::StoreExposed, note("606"))]),
+        (0o644, vec![]),
+        (0o602, vec![(EventKind::StoreExposed, note("602"))]),
+    ] {
+        allow(mode);
+        gate.refresh().unwrap();
+        assert_eq!(told(&gate), expected, "{mode:o}");
+    }
+}
+
+#[cfg(all(unix, feature = "sqlite"))]
+#[test]
+fn a_database_that_others_may_use_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let open = || Gate::open(&format!("sqlite:///{}", path.display())).unwrap();
+    assert_eq!(told(&open()), [], "made for its owner alone");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let note = format!("{}: others may use the file (mode 640): chmod 600", path.display());
+    assert_eq!(told(&open()), [(EventKind::StoreExposed, note)]);
+}
+
+#[test]
+fn words_that_came_with_a_file_are_told_with_the_first_of_their_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.json");
+    let key = |id: &str, digit: &str, models: &str| {
+        let hash = digit.repeat(64);
+        format!(r#"{{"id": "{id}", "name": "k", "key_hash": "sha256:{hash}", "allowed_models": {models}}}"#)
+    };
+    let keys =
+        [key("a", "0", r#"["gpt-4"]"#), key("b", "1", r#"["x", "all"]"#), key("c", "2", r#"["none"]"#)];
+    fs::write(&path, format!(r#"{{"version": 1, "keys": [{}]}}"#, keys.join(","))).unwrap();
+    let gate = Gate::open(&format!("file://{}", path.display())).unwrap();
+    let events = gate.take_events(9);
+    let told: Vec<_> = events.iter().filter(|event| event.kind == EventKind::ModelWord).collect();
+    let [event] = told[..] else { panic!("{events:?}") };
+    assert_eq!(event.key_id, Some("b".parse().unwrap()));
+    assert_eq!(
+        event.note,
+        "allowed_models: all is the name of one model; * stands for every one; the same of 1 more"
+    );
+}
+
 #[test]
 fn what_others_did_to_keys_is_told_where_it_arrives() {
     let (store, clock) = (MemoryStore::new(), clock());

@@ -49,11 +49,7 @@ impl Gate {
     fn attempt(&self, request: &Request<'_>) -> Result<Permit, Refused> {
         let now = self.core.clock.now();
         let caller = self.identify(request.secret, now)?;
-        caller
-            .key
-            .policy()
-            .check(&request.facts())
-            .map_err(|refusal| policy_denial(refusal, request.model))?;
+        self.check_policy(&caller.key, request, now)?;
         self.admit(caller, request, Admission { body: None, estimate: request.estimate, now })
     }
 
@@ -106,6 +102,24 @@ impl Gate {
             }
         };
         self.core.record(&subject, &mut hold, usage)
+    }
+
+    /// Holds a call against its key's policy.
+    #[inline]
+    pub(super) fn check_policy(
+        &self,
+        key: &Key,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
+        key.policy().check(&request.facts()).map_err(|refusal| {
+            if refusal == Refusal::ModelNotAllowed
+                && let Some(meant) = request.model.and_then(|model| key.models().nearly_permits(model))
+            {
+                self.core.events.tell_again(now, EventKind::ModelNearMiss, Some(key.id()), meant);
+            }
+            policy_denial(refusal, request.model)
+        })
     }
 
     /// Sets the estimate aside for a request that passed the policy.

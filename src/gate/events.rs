@@ -16,8 +16,9 @@ const ALIKE: usize = 16;
 /// Something that an operator should be able to find out about later. None holds a secret.
 ///
 /// What the gate decides about each call is counted by [`Gate::stats`] and is no event. What calls run into
-/// ([`EventKind::LedgerUnavailable`], [`EventKind::AdmittedDegraded`], [`EventKind::EstimateOverrun`]) counts up an event of
-/// its kind and key that still waits to be taken, so that an outage does not push out what led to it.
+/// ([`EventKind::LedgerUnavailable`], [`EventKind::AdmittedDegraded`], [`EventKind::EstimateOverrun`],
+/// [`EventKind::ModelNearMiss`]) counts up an event of its kind and key that still waits to be taken, so that an outage does
+/// not push out what led to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
@@ -63,6 +64,14 @@ pub enum EventKind {
     /// The hashes of a key's secrets are keyed with peppers that this gate was not given: nobody can use it here. The note
     /// names them, and counts the other keys of that kind that came with it.
     KeyUnreadable,
+    /// A list of a key's models holds a word that stands for every model, or for none, in the lists of other gateways, and is
+    /// the name of one model here; the note says which, and counts the other keys of that kind that came with it.
+    ModelWord,
+    /// A call was denied a model that its key may use, written in another case; the note is the entry that was probably meant.
+    ModelNearMiss,
+    /// Others than its owner may write the policy file, and so make keys, or use the database; the note says how to end
+    /// that.
+    StoreExposed,
     /// A call found the ledger unable to answer.
     LedgerUnavailable,
     /// A call was admitted without a hold, because the ledger could not answer and the gate was opened to do so.
@@ -89,6 +98,9 @@ impl EventKind {
             Self::StoreUnavailable => "store_unavailable",
             Self::StoreRecovered => "store_recovered",
             Self::KeyUnreadable => "key_unreadable",
+            Self::ModelWord => "model_word",
+            Self::ModelNearMiss => "model_near_miss",
+            Self::StoreExposed => "store_exposed",
             Self::LedgerUnavailable => "ledger_unavailable",
             Self::AdmittedDegraded => "admitted_degraded",
             Self::HoldLapsed => "hold_lapsed",

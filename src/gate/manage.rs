@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::events::EventKind;
-use super::{Error, Gate};
+use super::{Error, Gate, doubts};
 use crate::id::KeyId;
 use crate::key::{
     ChangeError, CreateError, Created, Digest, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
@@ -39,6 +39,7 @@ impl Gate {
         let key = Arc::new(made.key);
         self.keep(&key, None)?;
         self.happened(EventKind::KeyCreated, &key, "");
+        self.doubt(&key);
         Ok(NewKey { key, secret })
     }
 
@@ -64,6 +65,7 @@ impl Gate {
         let key = Arc::new(made.key);
         self.keep(&key, None)?;
         self.happened(EventKind::KeyCreated, &key, "");
+        self.doubt(&key);
         Ok(key)
     }
 
@@ -97,7 +99,9 @@ impl Gate {
             Ok(edited.key)
         })?;
         let note = if widened.is_empty() { String::new() } else { format!("widened {widened}") };
-        Ok(self.changed(EventKind::KeyUpdated, change, &note))
+        let key = self.changed(EventKind::KeyUpdated, change, &note);
+        self.doubt(&key);
+        Ok(key)
     }
 
     /// Adds a secret to a key, of the format and with the hint that the key was made with. The present one ends after `overlap`,
@@ -167,6 +171,10 @@ impl Gate {
 
     fn happened(&self, kind: EventKind, key: &Key, note: &str) {
         self.core.events.tell(self.core.clock.now(), kind, Some(key.id()), note);
+    }
+
+    fn doubt(&self, key: &Arc<Key>) {
+        doubts::tell(&self.core, std::slice::from_ref(key), self.core.clock.now());
     }
 
     // Takes down a change, unless it left everything as it was.

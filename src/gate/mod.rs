@@ -6,6 +6,7 @@ mod caller;
 mod check;
 mod core;
 mod directory;
+mod doubts;
 mod error;
 mod events;
 mod hold_ids;

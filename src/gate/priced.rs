@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::authorize::{Admission, policy_denial};
+use super::authorize::Admission;
 use super::caller::Caller;
 use super::core::{Refused, account};
 use super::{Error, Gate, Permit, Request, Settlement};
@@ -76,7 +76,7 @@ impl Gate {
     ) -> Result<Permit, Refused> {
         let key = &*caller.key;
         let request = Request { model: facts.model.as_deref(), ..*request };
-        key.policy().check(&request.facts()).map_err(|refusal| policy_denial(refusal, request.model))?;
+        self.check_policy(key, &request, now)?;
         let estimate = estimate(&self.core.prices(), facts, key).ok_or_else(|| match request.model {
             None => Denial::new(Reason::ModelMissing),
             model => Denial::model(Reason::ModelNotPriced, model),

@@ -1,13 +1,12 @@
 //! Keeping up with a store that others write to.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
+use super::doubts;
 use super::events::EventKind;
 use crate::id::KeyId;
-use crate::key::Key;
 use crate::store::{Changes, Store, StoreError};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -38,6 +37,8 @@ pub(super) struct Refresher {
 struct Known {
     generation: Option<u64>,
     fault: Option<StoreError>,
+    // How others may get at it, as told.
+    exposed: Option<String>,
 }
 
 impl Refresher {
@@ -137,6 +138,13 @@ impl Refresher {
             core.events.tell(now, EventKind::StoreChanged, None, format!("{put} put, {removed} removed"));
         }
         known.generation = Some(news.generation);
+        let exposed = self.store.exposed();
+        if known.exposed != exposed {
+            if let Some(how) = &exposed {
+                core.events.tell(now, EventKind::StoreExposed, None, how);
+            }
+            known.exposed = exposed;
+        }
         Ok(())
     }
 }
@@ -163,7 +171,7 @@ fn apply(core: &Core, changes: Changes, now: Timestamp) -> Result<Changed, Store
         let taken_in = core.directory.take_in(&put, &gone);
         let (changed, removed) = taken_in.map_err(|[one, other]| taken(&one, other))?;
         if changed > 0 {
-            tell_unreadable(core, &put, now);
+            doubts::tell(core, &put, now);
         }
         return Ok(Changed { put: changed, removed });
     }
@@ -173,24 +181,8 @@ fn apply(core: &Core, changes: Changes, now: Timestamp) -> Result<Changed, Store
         let is_new = core.directory.put(key).map_err(|other| taken(key.id(), other))?;
         changed.put = changed.put.saturating_add(usize::from(is_new));
     }
-    tell_unreadable(core, &put, now);
+    doubts::tell(core, &put, now);
     Ok(changed)
-}
-
-// Whoever sends the secret of such a key is told that it is unknown.
-fn tell_unreadable(core: &Core, keys: &[Arc<Key>], now: Timestamp) {
-    let is_unread = |key: &&Arc<Key>| !key.secrets().any(|secret| core.peppers.understands(secret.hash()));
-    let mut unread = keys.iter().filter(is_unread);
-    let Some(key) = unread.next() else { return };
-    let names: BTreeSet<String> =
-        key.secrets().filter_map(|secret| secret.hash().kid().map(str::to_owned)).collect();
-    let names = names.into_iter().collect::<Vec<_>>().join(", ");
-    let others = match unread.count() {
-        0 => String::new(),
-        others => format!("; the same of {others} more"),
-    };
-    let note = format!("keyed with {names}, and no such pepper is configured here{others}");
-    core.events.tell(now, EventKind::KeyUnreadable, Some(key.id()), note);
 }
 
 // How far `now` is from what the clock said then: it may have stepped back.

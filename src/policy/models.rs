@@ -10,6 +10,8 @@ use super::pattern::{ModelPattern, is_well_formed};
 
 // Up to this many entries a run of comparisons over one block is faster than hashing, and far smaller.
 const FEW: usize = 8;
+/// How many entries are looked through for one that was nearly meant.
+const LOOKED_THROUGH: usize = 256;
 // In the first byte of the compact form; the other bits count the allowed entries.
 const RESTRICTED: u8 = 0x80;
 
@@ -80,6 +82,19 @@ impl ModelRules {
             return true;
         }
         is_well_formed(model) && self.admits(Glob::Exact(model.as_bytes()))
+    }
+
+    /// The entry that would let `model` pass if it were written in another case, where these rules refuse it: what whoever
+    /// asks for it probably means. Of a long list the first 256 are looked through.
+    pub fn nearly_permits(&self, model: &str) -> Option<&str> {
+        let is_meant = |entry: &&str| {
+            let start = entry.strip_suffix('*').unwrap_or(entry);
+            let (Some(head), Some(rest)) = (model.get(..start.len()), model.get(start.len()..)) else {
+                return false;
+            };
+            head.eq_ignore_ascii_case(start) && head != start && self.permits(&format!("{start}{rest}"))
+        };
+        self.allowed().take(LOOKED_THROUGH).find(is_meant)
     }
 
     /// The entries of the allow list, in the order given.
@@ -291,6 +306,28 @@ mod tests {
         assert!(!rules.permits("gpt-4-32k") && !rules.permits("gpt-4.5-preview"));
         let nothing = ModelRules::new([], [ModelPattern::parse("*").unwrap()]);
         assert!(nothing.is_restricted() && !nothing.permits("gpt-4"));
+    }
+
+    #[test]
+    fn what_was_nearly_meant() {
+        let rules = rules(&["gpt-4", "o1", "Qwen/*", "o3*"], &["o3-pro"]);
+        for (model, meant) in [
+            ("GPT-4", Some("gpt-4")),
+            ("Gpt-4", Some("gpt-4")),
+            ("qwen/Qwen3", Some("Qwen/*")),
+            ("O3-mini", Some("o3*")),
+            ("O3-pro", None),
+            ("GPT-4o", None),
+            ("qwen/", None),
+            ("gpt-4 ", None),
+            ("GPT-4\n", None),
+            ("gpt-4", None),
+            ("", None),
+            ("gpt‐4", None),
+        ] {
+            assert_eq!(rules.nearly_permits(model), meant, "{model:?}");
+        }
+        assert_eq!(ModelRules::any().nearly_permits("GPT-4"), None);
     }
 
     #[test]

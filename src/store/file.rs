@@ -31,6 +31,8 @@ pub struct PolicyFile {
 struct State {
     // What the file looked like when it was last read, good or not.
     seen: Option<Stamp>,
+    // Its permissions, where others may write it.
+    exposed: Option<u32>,
     // What was wrong with it then.
     fault: Option<InvalidRecord>,
     keys: BTreeMap<KeyId, Arc<Key>>,
@@ -89,7 +91,9 @@ impl PolicyFile {
             StoreError::Unavailable(format!("policy file {}: {error}", self.path.display()))
         };
         let mut file = File::open(&self.path).map_err(unavailable)?;
-        let stamp = Stamp::of(&file.metadata().map_err(unavailable)?);
+        let metadata = file.metadata().map_err(unavailable)?;
+        state.exposed = exposed(&metadata);
+        let stamp = Stamp::of(&metadata);
         if state.seen == Some(stamp) {
             return state.fault.clone().map_or(Ok(()), |fault| Err(fault.into()));
         }
@@ -185,12 +189,30 @@ impl Store for PolicyFile {
     fn is_shared(&self) -> bool {
         true
     }
+
+    fn exposed(&self) -> Option<String> {
+        let mode = self.state.lock().exposed?;
+        Some(format!("{}: others may write the file (mode {mode:o}): chmod go-w", self.path.display()))
+    }
 }
 
 impl PolicyFile {
     fn read_only(&self) -> StoreError {
         StoreError::ReadOnly(format!("keys come from the policy file {}: edit that", self.path.display()))
     }
+}
+
+// Whoever writes it makes keys. Whoever reads it learns no secret, and files are often handed out to be read.
+#[cfg(unix)]
+fn exposed(metadata: &Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & 0o022 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn exposed(_: &Metadata) -> Option<u32> {
+    None
 }
 
 impl Stamp {

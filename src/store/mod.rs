@@ -38,6 +38,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// When the store cannot do so.
     fn remove(&self, id: &KeyId) -> Result<bool, StoreError>;
 
+    /// How others than its owner may change what is kept here, in words that say how to end it. Asked after each answer.
+    fn exposed(&self) -> Option<String> {
+        None
+    }
+
     /// Whether records may change without this gate: then it asks for news at least once in every refresh interval.
     fn is_shared(&self) -> bool;
 }

@@ -45,8 +45,8 @@ impl Answer {
             (Self::Denied(refusal), Self::Admitted { .. } | Self::Denied(_)) => {
                 is_conflict(refusal) && *self != *expected
             }
-            (Self::Conflict, Self::Settled { .. } | Self::Unavailable) => true,
-            (Self::AlreadySettled(_), Self::NotFound) => true,
+            (Self::Conflict, Self::Settled { .. } | Self::Unavailable)
+            | (Self::AlreadySettled(_), Self::NotFound) => true,
             _ => false,
         }
     }

@@ -261,6 +261,28 @@ def program(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
     return python("-m", "enclava_keys", *arguments, settings=settings)
 
 
+def test_what_was_probably_not_meant_is_told_beside_the_answer(shell: Shell) -> None:
+    made, told = shell.run("--json", "create", "k", "--allowed-models", "all")
+    key = json.loads(made)["id"]
+    expected = f"enclava-keys: {key}: allowed_models: all is the name of one model; * stands for every one\n"
+    assert told == expected
+    assert shell.run("list")[1] == ""
+    edit = ("update", key, "--widen", "--allowed-models", "gpt-4", "--denied-models")
+    assert shell.run(*edit, "any")[1] == expected.replace("allowed_models: all", "denied_models: any")
+    assert shell.run(*edit, "gpt-5")[1] == ""
+
+
+def test_a_file_that_others_may_write_is_told(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"version": 1, "keys": []}')
+    policy.chmod(0o666)
+    ran = program("--store", f"file://{policy}", "list")
+    assert (ran.returncode, ran.stderr) == (
+        0,
+        f"enclava-keys: {policy}: others may write the file (mode 666): chmod go-w\n",
+    )
+
+
 def test_a_policy_file_is_read_and_not_written(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_text(json.dumps(POLICY))

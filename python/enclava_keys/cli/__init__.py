@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Sequence
 
+    from enclava_keys.values import EventKind
+
 __all__ = ["main"]
 
 _DEFAULT = "sqlite:///enclava.db"
@@ -64,7 +66,18 @@ def _done(asked: Namespace, open_gate: Callable[..., Gate]) -> int:
     if asked.command in CARES:
         return care(store, asked)
     with open_gate(store, peppers=_peppers()) as gate:
-        return run(gate, asked)
+        _doubt(gate, ("store_exposed", "key_unreadable"))
+        code = run(gate, asked)
+        _doubt(gate, ("model_word",))
+        return code
+
+
+# What was probably not meant: of the store each time, of a key when it is made or edited.
+def _doubt(gate: Gate, kinds: tuple[EventKind, ...]) -> None:
+    for event in gate.take_events():
+        if event.kind in kinds:
+            of = f"{event.key_id}: " if event.key_id else ""
+            print(f"enclava-keys: {of}{event.note}", file=sys.stderr)
 
 
 def _store(asked: Namespace) -> str:

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::Database;
 use super::fault::Fault;
-use super::file::Identity;
+use super::file::{self, Identity};
 use super::load;
 use crate::id::KeyId;
 use crate::key::{InvalidRecord, Key};
@@ -78,6 +78,10 @@ impl Store for SqliteStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn exposed(&self) -> Option<String> {
+        file::exposed(self.database.path())
     }
 }
 
