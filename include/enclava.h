@@ -915,8 +915,8 @@ enclava_status enclava_gate_allowed_models(const enclava_gate *gate,
 
 /**
  * What enclava_gate_authorize() would answer now, with every rule on the way. Consumes nothing, counts nothing, and ignores
- * `wait_milliseconds`. It looks at neither the number of calls in flight nor the request id, and answers `ledger_unavailable`
- * even where the gate would admit. Free the decision with enclava_decision_free(); after a failure it is NULL, which denies.
+ * `wait_milliseconds`. It does not look at the request id, and answers `ledger_unavailable` even where the gate would
+ * admit. Free the decision with enclava_decision_free(); after a failure it is NULL, which denies.
  *
  * May block for a ledger that does I/O. Callable from any threads at once.
  */
@@ -1598,7 +1598,7 @@ enum {
   ENCLAVA_VERDICT_ADMIT = 1,
 };
 
-/** One rule that a request has to pass, in the order in which they are tried. */
+/** One rule that a request has to pass. */
 typedef int32_t enclava_rule;
 enum {
   /** The secret is one, belongs to a key, and the key is in force. */
@@ -1617,6 +1617,8 @@ enum {
   ENCLAVA_RULE_MONTHLY_SPEND = 7,
   /** LLM tokens today. */
   ENCLAVA_RULE_DAILY_TOKENS = 8,
+  /** The number of calls in flight: tried after the model, before the meters. */
+  ENCLAVA_RULE_IN_FLIGHT = 9,
 };
 
 /** Whether the request would be admitted. ENCLAVA_VERDICT_DENY for NULL. */

@@ -196,8 +196,8 @@ class Gate:
         ip: Ip | None = None,
     ) -> Decision:
         """Tell what `authorize` would answer now, with every rule on the way. Consumes nothing, counts nothing and
-        never raises `Denied`. It looks at neither the number of calls in flight nor the request id, and answers
-        `ledger_unavailable` even where the gate would admit.
+        never raises `Denied`. It does not look at the request id, and answers `ledger_unavailable` even where the
+        gate would admit.
         """
     def verify(self, secret: str | bytes | None) -> Key:
         """Tell whose secret it is: its shape, its digest and the state of its key are checked, its policy and

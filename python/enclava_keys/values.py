@@ -217,7 +217,17 @@ class Lease:
 class Check:
     """How a request fared with one rule."""
 
-    rule: Literal["key", "ip", "endpoint", "purpose", "model", "daily_spend", "monthly_spend", "daily_tokens"]
+    rule: Literal[
+        "key",
+        "ip",
+        "endpoint",
+        "purpose",
+        "model",
+        "in_flight",
+        "daily_spend",
+        "monthly_spend",
+        "daily_tokens",
+    ]
     passed: bool
     note: str
     """What it compared, for the operator: it names no secret, but it names what the key may do."""

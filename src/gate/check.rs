@@ -5,10 +5,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::authorize::policy_denial;
-use super::core::{account, detail};
+use super::core::{Core, account, detail};
 use super::{Gate, Request};
 use crate::budget::{Amount, Hold, HoldId, Meter, Moved, Party, Row, Step, refusal};
 use crate::key::Key;
+use crate::ledger::NotReserved;
 use crate::time::Timestamp;
 use crate::wire::{Denial, Reason};
 
@@ -27,6 +28,8 @@ pub enum Rule {
     Purpose,
     /// The model.
     Model,
+    /// The number of calls in flight.
+    InFlight,
     /// US dollars today.
     DailySpend,
     /// US dollars this month.
@@ -95,8 +98,7 @@ impl Gate {
     /// What [`Gate::authorize`] would answer to `request` now, with every rule that it would pass and the one that would
     /// refuse it. Consumes nothing, counts nothing, and ignores [`Request::wait`].
     ///
-    /// It looks at neither the number of calls in flight nor the request id, and answers `ledger_unavailable` even where the
-    /// gate would admit.
+    /// It does not look at the request id, and answers `ledger_unavailable` even where the gate would admit.
     pub fn check(&self, request: &Request<'_>) -> Decision {
         let now = self.core.clock.now();
         let mut checks = Vec::new();
@@ -113,7 +115,7 @@ impl Gate {
         checks.push(Check { rule: Rule::Key, passed: identified.is_ok(), note });
         let caller = identified?;
         Self::walk_policy(&caller.key, request, checks)?;
-        self.walk_meters(&caller.key, request, now, checks)
+        self.walk_budget(&caller.key, request, now, checks)
     }
 
     fn walk_policy(key: &Key, request: &Request<'_>, checks: &mut Vec<Check>) -> Result<(), Denial> {
@@ -141,7 +143,7 @@ impl Gate {
         Ok(())
     }
 
-    fn walk_meters(
+    fn walk_budget(
         &self,
         key: &Key,
         request: &Request<'_>,
@@ -152,7 +154,14 @@ impl Gate {
         let mut lapses = Vec::new();
         let rows = self.core.books.rows(account(key, &limits), now, &mut lapses);
         self.core.tell_lapses(key, lapses);
-        let rows = rows.map_err(|_| Denial::new(Reason::LedgerUnavailable))?;
+        let unavailable = |_| Denial::new(Reason::LedgerUnavailable);
+        let rows = rows.map_err(unavailable)?;
+        let (calls, most) = self.core.books.in_flight(key.owner()).map_err(unavailable)?;
+        let (passed, note) = (calls < most, format!("{calls} calls in flight, {most} at once at most"));
+        checks.push(Check { rule: Rule::InFlight, passed, note });
+        if !passed {
+            return Err(Core::denial(&NotReserved::Crowded, now));
+        }
         let moved = rows.map(|row| Moved { row, told: false });
         let party = Party { owner: key.owner(), limits: &limits, windows: key.calendar().windows(now) };
         let (parties, hold) = ([party], Hold::new(HoldId(0), 0));

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::lease::{Lease, MOST_LEASES};
 use super::parties::{Parties, Rows, again, others_of, pin, pinned};
 use super::{Account, Closing, Lapse, Ledger, LedgerError, NotReserved, OnLapse, Terms};
 use crate::budget::{
@@ -231,6 +232,18 @@ impl Books {
         let row = |meter: Meter| self.ledger.row(account.owner, meter, windows.of(meter).start);
         let [first, second, third] = Meter::ALL;
         Ok([row(first)?, row(second)?, row(third)?])
+    }
+
+    /// How many calls of an owner are in flight, and how many may be. The leases of a budget that is shared are none.
+    ///
+    /// # Errors
+    /// When the ledger cannot tell.
+    pub fn in_flight(&self, owner: &Owner) -> Result<(u32, u32), LedgerError> {
+        let most = self.terms.most_live;
+        let many = usize::try_from(most.saturating_add(MOST_LEASES)).unwrap_or(usize::MAX);
+        let live = self.ledger.due(owner, Timestamp::MAX, many)?;
+        let calls = live.iter().filter(|hold| !Lease::is(hold)).count();
+        Ok((u32::try_from(calls).unwrap_or(u32::MAX), most))
     }
 
     /// Charges the holds of `accounts` whose lifetime has passed, a bounded number of them; answers how many.

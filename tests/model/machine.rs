@@ -321,7 +321,7 @@ impl Subject {
             }
             Err(denial) => {
                 *self.denied.entry(denial.reason()).or_default() += 1;
-                if denial.budget_detail().is_some()
+                if (denial.budget_detail().is_some() || denial.reason() == Reason::RateLimited)
                     && let Some(foretold) = foretold
                 {
                     assert_eq!(foretold.denial().map(refusal), Some(refusal(&denial)), "the dry run");

@@ -134,8 +134,8 @@ pub(crate) fn read_allowed(
 }
 
 /// What enclava_gate_authorize() would answer now, with every rule on the way. Consumes nothing, counts nothing, and ignores
-/// `wait_milliseconds`. It looks at neither the number of calls in flight nor the request id, and answers `ledger_unavailable`
-/// even where the gate would admit. Free the decision with enclava_decision_free(); after a failure it is NULL, which denies.
+/// `wait_milliseconds`. It does not look at the request id, and answers `ledger_unavailable` even where the gate would
+/// admit. Free the decision with enclava_decision_free(); after a failure it is NULL, which denies.
 ///
 /// May block for a ledger that does I/O. Callable from any threads at once.
 #[must_use]

@@ -22,7 +22,7 @@ pub enum enclava_verdict {
     Admit = 1,
 }
 
-/// One rule that a request has to pass, in the order in which they are tried.
+/// One rule that a request has to pass.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum enclava_rule {
@@ -42,6 +42,8 @@ pub enum enclava_rule {
     MonthlySpend = 7,
     /// LLM tokens today.
     DailyTokens = 8,
+    /// The number of calls in flight: tried after the model, before the meters.
+    InFlight = 9,
 }
 
 /// What enclava_gate_authorize() would answer, and every rule on the way.
@@ -129,6 +131,7 @@ fn number(rule: Rule) -> i32 {
         Rule::DailySpend => 6,
         Rule::MonthlySpend => 7,
         Rule::DailyTokens => 8,
+        Rule::InFlight => 9,
         // A rule that this header does not have yet: no name, but its mark and its note.
         _ => i32::MAX,
     }

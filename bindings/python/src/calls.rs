@@ -102,8 +102,8 @@ impl Gate {
     }
 
     /// Tell what `authorize` would answer now, with every rule on the way. Consumes nothing, counts nothing and
-    /// never raises `Denied`. It looks at neither the number of calls in flight nor the request id, and answers
-    /// `ledger_unavailable` even where the gate would admit.
+    /// never raises `Denied`. It does not look at the request id, and answers `ledger_unavailable` even where the
+    /// gate would admit.
     #[pyo3(signature = (secret, *, model = None, cost = None, tokens = None, purpose = None, endpoint = None,
         ip = None))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of the caller's")]

@@ -42,6 +42,7 @@ use crate::sync::Mutex;
 use crate::time::Timestamp;
 
 pub use name::Lease;
+pub(super) use name::MOST_LEASES;
 
 /// A shared ledger, with leases in front of it: most calls are admitted and settled in memory, and no cap is passed.
 ///

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 // The fingerprint of a lease begins so. That of a request is a hash: one in 2^40 looks alike, and is shown for nothing.
 const MARK: u128 = 0x65_6e5f_6c73 << 88;
 const MARKED: u128 = u128::MAX << 88;
+/// The leases of one owner, of all processes together, that are told apart from calls in flight.
+pub(in super::super) const MOST_LEASES: u32 = 256;
 const TIME_BITS: u32 = 56;
 const TIME: u128 = (1 << TIME_BITS) - 1;
 

@@ -4,12 +4,9 @@ use super::super::LedgerError;
 use super::account::Account;
 use super::desk::Desk;
 use super::errand::Leaves;
-use super::name::Lease;
+use super::name::{Lease, MOST_LEASES};
 use crate::budget::{Moved, Outcome, Party, Step};
 use crate::time::Timestamp;
-
-/// The leases of one owner, of all processes together, that are told apart from calls in flight.
-const MOST_LEASES: u32 = 256;
 
 impl Desk {
     /// Has the shared ledger take a step. If it refuses, what is left of the leases here is given back, and it is asked

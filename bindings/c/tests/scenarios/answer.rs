@@ -268,8 +268,18 @@ pub(super) fn balances(balances: &enclava_balances) -> Value {
 }
 
 pub(super) fn decision(decision: &enclava_decision) -> Value {
-    const RULES: [&str; 9] =
-        ["", "key", "ip", "endpoint", "purpose", "model", "daily_spend", "monthly_spend", "daily_tokens"];
+    const RULES: [&str; 10] = [
+        "",
+        "key",
+        "ip",
+        "endpoint",
+        "purpose",
+        "model",
+        "daily_spend",
+        "monthly_spend",
+        "daily_tokens",
+        "in_flight",
+    ];
     let told = Some(decision);
     let rules = (0..).map(|index| enclava_decision_rule(told, index)).take_while(|rule| *rule != 0);
     let rules = rules.map(|rule| {
