@@ -1074,10 +1074,17 @@ typedef struct enclava_permit_info {
   int32_t is_degraded;
   /** 1 if the gate priced the request itself, and `max_tokens` counts. */
   int32_t has_max_tokens;
-  /** The most output tokens that the call may be allowed; dispatch it. */
+  /** The most output tokens that the call may be allowed; enclava_permit_body() sees to it. */
   uint64_t max_tokens;
   /** What is set aside now. */
   enclava_usage estimate;
+  /**
+   * 1 if it was granted fewer output tokens than the request asks for, or than the model can write: only then does the
+   * body need another limit than it has.
+   */
+  int32_t is_reduced;
+  /** 1 if the request asks for a streamed answer, where the gate read its body. */
+  int32_t is_streamed;
 } enclava_permit_info;
 
 /** An empty enclava_permit_info, its size set. */
@@ -1112,8 +1119,8 @@ enclava_status enclava_permit_read(const enclava_permit *permit, enclava_permit_
 enclava_status enclava_permit_key(const enclava_permit *permit, enclava_key **key);
 
 /**
- * The body to dispatch instead of the client's: with the model that was checked and the limit that was granted, and
- * otherwise byte for byte the same. `flags` is 0 or ENCLAVA_BODY_INCLUDE_USAGE.
+ * The body to dispatch instead of the client's: with the model that was checked, and the limit that was granted where it is
+ * less than the request asks for or the model can write; otherwise byte for byte the same. `flags` is 0 or ENCLAVA_BODY_INCLUDE_USAGE.
  *
  * @return ENCLAVA_STATUS_INVALID_VALUE for a body that is none.
  */

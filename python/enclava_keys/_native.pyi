@@ -482,6 +482,9 @@ class Permit:
         does the body need another limit than it has.
         """
     @property
+    def is_streamed(self) -> bool:
+        """Whether the request asks for a streamed answer, where the gate read its body."""
+    @property
     def estimate(self) -> Usage:
         """What is set aside."""
     @property

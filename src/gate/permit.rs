@@ -68,6 +68,7 @@ impl Model {
 struct PricedCall {
     estimate: Estimate,
     max_tokens: u64,
+    streamed: bool,
 }
 
 // Not 0: the name of such a hold was drawn, but the ledger may have made it before it failed.
@@ -160,8 +161,8 @@ impl Permit {
         self.call.stage = Stage::Admitted;
     }
 
-    pub(super) fn priced(mut self, estimate: Estimate, max_tokens: u64) -> Self {
-        self.call.priced = Some(Box::new(PricedCall { estimate, max_tokens }));
+    pub(super) fn priced(mut self, estimate: Estimate, max_tokens: u64, streamed: bool) -> Self {
+        self.call.priced = Some(Box::new(PricedCall { estimate, max_tokens, streamed }));
         self
     }
 
@@ -197,6 +198,11 @@ impl Permit {
     /// the body need another limit than it has.
     pub fn is_reduced(&self) -> bool {
         self.call.priced.as_ref().is_some_and(|priced| priced.max_tokens < priced.estimate.max_tokens)
+    }
+
+    /// Whether the request asks for a streamed answer, where the gate read its body.
+    pub fn is_streamed(&self) -> bool {
+        self.call.priced.as_ref().is_some_and(|priced| priced.streamed)
     }
 
     /// What is set aside now.

@@ -97,7 +97,7 @@ impl Gate {
         }
         let permit = admitted?;
         let max_tokens = estimate.largest_fit(0, |usage| within(usage, permit.estimate()));
-        Ok(permit.priced(estimate, max_tokens.unwrap_or(0)))
+        Ok(permit.priced(estimate, max_tokens.unwrap_or(0), facts.stream))
     }
 
     /// Prices calls by `prices` from now on.

@@ -75,6 +75,8 @@ def permit(permit: Permit) -> dict[str, Any]:
     return usage(permit.estimate) | {
         "model": permit.model,
         "max_tokens": permit.max_tokens,
+        "reduced": permit.is_reduced,
+        "streamed": permit.is_streamed,
         "view": permit.is_view,
         "degraded": permit.is_degraded,
     }

@@ -46,7 +46,7 @@ _KEY = set(
     " live_secrets".split()
 )
 _NEW_KEY = _KEY | {"secret_prefix", "secret_length"}
-_PERMIT = {"model", "cost", "tokens", "max_tokens", "view", "degraded"}
+_PERMIT = {"model", "cost", "tokens", "max_tokens", "reduced", "streamed", "view", "degraded"}
 _SETTLEMENT = {"cost", "tokens", "overrun", "late", "alerts"}
 _BALANCES = {"daily_spend", "monthly_spend", "daily_tokens"}
 _STATS = set(

@@ -136,6 +136,8 @@ pub(super) fn permit(permit: &Permit) -> Value {
         "cost": estimate.cost.to_string(),
         "tokens": estimate.tokens,
         "max_tokens": permit.max_tokens(),
+        "reduced": permit.is_reduced(),
+        "streamed": permit.is_streamed(),
         "view": permit.is_view(),
         "degraded": permit.is_degraded(),
     })

@@ -28,7 +28,7 @@ names! {
     Nothing:;
     Keys: "keys";
     Verified: "key";
-    Permit: "model" "cost" "tokens" "max_tokens" "view" "degraded";
+    Permit: "model" "cost" "tokens" "max_tokens" "reduced" "streamed" "view" "degraded";
     Decision: "allowed" "reason" "status" "rules";
     Models: "models";
     Stats: "keys" "admitted" "denied" "settled" "released" "dropped" "lapsed" "recorded" "extended" "overrun" "alerts_lost" "events_lost";

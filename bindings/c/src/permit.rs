@@ -136,10 +136,15 @@ pub struct enclava_permit_info {
     pub is_degraded: i32,
     /// 1 if the gate priced the request itself, and `max_tokens` counts.
     pub has_max_tokens: i32,
-    /// The most output tokens that the call may be allowed; dispatch it.
+    /// The most output tokens that the call may be allowed; enclava_permit_body() sees to it.
     pub max_tokens: u64,
     /// What is set aside now.
     pub estimate: enclava_usage,
+    /// 1 if it was granted fewer output tokens than the request asks for, or than the model can write: only then does the
+    /// body need another limit than it has.
+    pub is_reduced: i32,
+    /// 1 if the request asks for a streamed answer, where the gate read its body.
+    pub is_streamed: i32,
 }
 
 // SAFETY: repr(C), its u32 of size first, no padding, integers only.
@@ -189,6 +194,8 @@ pub extern "C" fn enclava_permit_read(
             has_max_tokens: permit.max_tokens().is_some().into(),
             max_tokens: permit.max_tokens().unwrap_or(0),
             estimate: permit.estimate().into(),
+            is_reduced: permit.is_reduced().into(),
+            is_streamed: permit.is_streamed().into(),
         };
         sized::write(info, &told)
     })
@@ -207,8 +214,8 @@ pub extern "C" fn enclava_permit_key(
     })
 }
 
-/// The body to dispatch instead of the client's: with the model that was checked and the limit that was granted, and
-/// otherwise byte for byte the same. `flags` is 0 or ENCLAVA_BODY_INCLUDE_USAGE.
+/// The body to dispatch instead of the client's: with the model that was checked, and the limit that was granted where it is
+/// less than the request asks for or the model can write; otherwise byte for byte the same. `flags` is 0 or ENCLAVA_BODY_INCLUDE_USAGE.
 ///
 /// @return ENCLAVA_STATUS_INVALID_VALUE for a body that is none.
 #[unsafe(no_mangle)]
@@ -224,7 +231,7 @@ pub extern "C" fn enclava_permit_body(
         let permit = given(permit, "permit")?.permit()?;
         let rewrite = Rewrite {
             model: permit.model(),
-            max_tokens: permit.max_tokens(),
+            max_tokens: permit.max_tokens().filter(|_| permit.is_reduced()),
             include_usage: match flags {
                 0 => false,
                 ENCLAVA_BODY_INCLUDE_USAGE => true,

@@ -28,12 +28,14 @@ pub(crate) struct Permit {
 }
 
 // What may be read of a permit whoever holds it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 struct Facts {
     id: PermitId,
     key: std::sync::Arc<enclava_keys::Key>,
     model: Option<String>,
     max_tokens: Option<u64>,
     reduced: bool,
+    streamed: bool,
     estimate: CoreUsage,
     view: bool,
     degraded: bool,
@@ -47,6 +49,7 @@ impl Facts {
             model: permit.model().map(str::to_owned),
             max_tokens: permit.max_tokens(),
             reduced: permit.is_reduced(),
+            streamed: permit.is_streamed(),
             estimate: permit.estimate(),
             view: permit.is_view(),
             degraded: permit.is_degraded(),
@@ -165,6 +168,12 @@ impl Permit {
     #[getter]
     fn is_reduced(&self, py: Python<'_>) -> PyResult<bool> {
         self.ask(py, |permit| permit.is_reduced(), |facts| facts.reduced)
+    }
+
+    /// Whether the request asks for a streamed answer, where the gate read its body.
+    #[getter]
+    fn is_streamed(&self, py: Python<'_>) -> PyResult<bool> {
+        self.ask(py, |permit| permit.is_streamed(), |facts| facts.streamed)
     }
 
     /// What is set aside.

@@ -193,6 +193,8 @@ pub(super) fn permit(permit: &enclava_permit) -> Value {
         has_max_tokens: 7,
         max_tokens: 7,
         estimate: enclava_usage { cost: enclava_money { usd: 7, pico: 7 }, tokens: 7 },
+        is_reduced: 7,
+        is_streamed: 7,
     };
     assert_eq!(enclava_permit_read(Some(permit), &raw mut info), enclava_status::Ok);
     let model = text(|b, c, l| enclava_permit_model(Some(permit), b, c, l));
@@ -201,6 +203,8 @@ pub(super) fn permit(permit: &enclava_permit) -> Value {
         "cost": money(info.estimate.cost),
         "tokens": info.estimate.tokens,
         "max_tokens": (info.has_max_tokens == 1).then_some(info.max_tokens),
+        "reduced": info.is_reduced == 1,
+        "streamed": info.is_streamed == 1,
         "view": info.is_view == 1,
         "degraded": info.is_degraded == 1,
     })
