@@ -63,12 +63,15 @@ impl Model {
     }
 }
 
-// What the gate worked out for a call that it prices itself.
+/// What the gate worked out for a call that it prices itself.
 #[derive(Debug, Clone, Copy)]
-struct PricedCall {
-    estimate: Estimate,
-    max_tokens: u64,
-    streamed: bool,
+pub(super) struct PricedCall {
+    pub(super) estimate: Estimate,
+    /// What was granted.
+    pub(super) max_tokens: u64,
+    pub(super) streamed: bool,
+    /// Whether it may use tokens that its stream does not show before it tells its usage.
+    pub(super) hides: bool,
 }
 
 // Not 0: the name of such a hold was drawn, but the ledger may have made it before it failed.
@@ -161,13 +164,18 @@ impl Permit {
         self.call.stage = Stage::Admitted;
     }
 
-    pub(super) fn priced(mut self, estimate: Estimate, max_tokens: u64, streamed: bool) -> Self {
-        self.call.priced = Some(Box::new(PricedCall { estimate, max_tokens, streamed }));
+    pub(super) fn priced(mut self, priced: PricedCall) -> Self {
+        self.call.priced = Some(Box::new(priced));
         self
     }
 
     pub(super) fn priced_estimate(&self) -> Option<&Estimate> {
         self.call.priced.as_ref().map(|priced| &priced.estimate)
+    }
+
+    /// Whether more may have been used than was shown.
+    pub(super) fn hides(&self) -> bool {
+        self.call.priced.as_ref().is_some_and(|priced| priced.hides)
     }
 
     pub(super) fn prices(&self) -> Arc<PriceBook> {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::authorize::Admission;
 use super::caller::Caller;
 use super::core::{Refused, account};
+use super::permit::PricedCall;
 use super::{Error, Gate, Permit, Request, Settlement};
 use crate::budget::{Money, Party, Usage, fits};
 use crate::key::Key;
 use crate::time::Timestamp;
 use crate::wire::{
-    Denial, Estimate, PriceBook, Progress, Reason, RequestBody, RequestFacts, RequestKind, ResponseFacts,
-    StreamUsage, TokenUsage,
+    Denial, Estimate, Hidden, ModelPrice, PriceBook, Progress, Reason, RequestBody, RequestFacts,
+    RequestKind, ResponseFacts, StreamUsage, TokenUsage,
 };
 
 /// How often a smaller answer is tried when others take the room first.
@@ -77,7 +78,8 @@ impl Gate {
         let key = &*caller.key;
         let request = Request { model: facts.model.as_deref(), ..*request };
         self.check_policy(key, &request, now)?;
-        let estimate = estimate(&self.core.prices(), facts, key).ok_or_else(|| match request.model {
+        let prices = self.core.prices();
+        let estimate = estimate(&prices, facts, key).ok_or_else(|| match request.model {
             None => Denial::new(Reason::ModelMissing),
             model => Denial::model(Reason::ModelNotPriced, model),
         })?;
@@ -96,8 +98,9 @@ impl Gate {
             }
         }
         let permit = admitted?;
-        let max_tokens = estimate.largest_fit(0, |usage| within(usage, permit.estimate()));
-        Ok(permit.priced(estimate, max_tokens.unwrap_or(0), facts.stream))
+        let max_tokens = estimate.largest_fit(0, |usage| within(usage, permit.estimate())).unwrap_or(0);
+        let (streamed, hides) = (facts.stream, hides(&prices, facts));
+        Ok(permit.priced(PricedCall { estimate, max_tokens, streamed, hides }))
     }
 
     /// Prices calls by `prices` from now on.
@@ -156,6 +159,16 @@ fn estimate(prices: &PriceBook, facts: &RequestFacts, key: &Key) -> Option<Estim
     }
 }
 
+// Whether what is used may not be seen in a stream until it tells its usage.
+fn hides(prices: &PriceBook, facts: &RequestFacts) -> bool {
+    let price = || facts.model.as_deref().and_then(|model| prices.get(model));
+    match facts.hidden {
+        Hidden::Nothing => false,
+        Hidden::Thoughts => price().is_some_and(ModelPrice::may_reason),
+        Hidden::Anything => true,
+    }
+}
+
 fn within(usage: Usage, most: Usage) -> bool {
     usage.cost <= most.cost && usage.tokens <= most.tokens
 }
@@ -209,14 +222,15 @@ impl Permit {
         }
     }
 
-    // What a stream may have used by what it told so far. Where it told what cannot be, nobody knows what that hides, and
-    // the most counts that it may be.
+    // What a stream may have used by what it told so far. Where it told what cannot be, or not yet what the model thought,
+    // nobody knows what that hides, and the most counts that it may be.
     fn usage_so_far(&self, progress: &Progress) -> Usage {
         let told = match progress.usage {
             None => self.usage_seen(progress.output_seen),
             Some(tokens) => self.usage_told(&tokens, progress.guessed),
         };
-        let least = if progress.fault.is_some() { self.estimate() } else { Usage::ZERO };
+        let is_hidden = self.hides() && !progress.output_told;
+        let least = if progress.fault.is_some() || is_hidden { self.estimate() } else { Usage::ZERO };
         Usage::new(told.cost.max(least.cost), told.tokens.max(least.tokens))
     }
 

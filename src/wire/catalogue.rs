@@ -74,6 +74,7 @@ struct Entry<'a> {
     specific: Option<&'a str>,
     max_input: Option<u64>,
     max_output: Option<u64>,
+    reasons: bool,
     max_tokens: Option<u64>,
     mode: Option<String>,
     inclusive: bool,
@@ -91,6 +92,7 @@ impl<'a> Entry<'a> {
             "provider_specific_entry" => entry.specific = Some(value),
             "max_input_tokens" => entry.max_input = size(value),
             "max_output_tokens" => entry.max_output = size(value),
+            "supports_reasoning" => entry.reasons = value == "true",
             "max_tokens" => entry.max_tokens = size(value),
             "mode" => entry.mode = json::string(value),
             // Its thresholds are met, and not passed, by a prompt of just that length.
@@ -190,7 +192,8 @@ impl<'a> Entry<'a> {
         } else {
             (self.max_input, self.max_output.or(self.max_tokens).filter(|&max| max > 0))
         };
-        Some(ModelPrice { rates: self.rates, max_input: max_input.filter(|&max| max > 0), max_output })
+        let max_input = max_input.filter(|&max| max > 0);
+        Some(ModelPrice { rates: self.rates, max_input, max_output, reasons: self.reasons })
     }
 }
 

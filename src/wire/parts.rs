@@ -95,6 +95,7 @@ members! {
     MaxTokens "max_tokens"
     MaxOutputTokens "max_output_tokens"
     MaxTokensToSample "max_tokens_to_sample"
+    NPredict "n_predict"
     ServiceTier "service_tier"
     Speed "speed"
     Modalities "modalities"
@@ -111,6 +112,15 @@ members! {
     McpServers "mcp_servers"
     Container "container"
     FileIds "file_ids"
+    ContextManagement "context_management"
+    Thread "thread"
+    DataSources "data_sources"
+    Plugins "plugins"
+    SearchParameters "search_parameters"
+    EnableSearch "enable_search"
+    Fallbacks "fallbacks"
+    Models "models"
+    Background "background"
     ;
     // Nobody asks for these, but like the others they must not be there twice.
     "instructions"

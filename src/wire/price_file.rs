@@ -47,15 +47,16 @@ impl PriceBook {
     /// # Ok::<(), enclava_keys::wire::PriceError>(())
     /// ```
     ///
-    /// `input` and `output` must be there; 0 is a price. Further kinds of tokens are `cache_write`, `cache_write_1h`,
+    /// `input` and `output` must be there; 0 is a price. A model with a price for `reasoning`, be it that of `output`, is one
+    /// that [may reason](ModelPrice::may_reason). Further kinds of tokens are `cache_write`, `cache_write_1h`,
     /// `reasoning`, `audio_input`, `audio_output`, `image_input` and `image_output`; what is absent costs as input or
     /// output do, and `cache_write_1h` as `cache_write`.
     ///
     /// # Errors
     /// [`PriceError`] with every fault: an unknown field, a price that is none, a name that is there twice.
     pub fn from_toml(text: &str) -> Result<Self, PriceError> {
-        let table =
-            DeTable::parse(text).map_err(|error| PriceError::of(PriceFault::new("", error.message())))?;
+        let table = DeTable::parse(text)
+            .map_err(|error| PriceError::of(PriceFault::new("", unread(text, &error))))?;
         Reader::book(Value::of_toml_table(table.get_ref()))
     }
 
@@ -70,6 +71,13 @@ impl PriceBook {
             .map_err(|_| PriceError::of(PriceFault::new("", "must be a JSON object with `models`")))?;
         Reader::book(table)
     }
+}
+
+// What is wrong with a text that is no TOML, and in which line.
+fn unread(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.bytes().take(start).filter(|&byte| byte == b'\n').count().saturating_add(1);
+    format!("line {line}: {}", error.message())
 }
 
 #[derive(Default)]
@@ -146,12 +154,14 @@ impl Model<'_, '_> {
         let mut seen = BTreeSet::new();
         for (name, _) in self.fields {
             if !FIELDS.contains(&name.as_str()) {
-                let nearest = FIELDS
-                    .iter()
-                    .map(|known| (strsim::damerau_levenshtein(known, name), known))
-                    .min()
-                    .map_or("input", |(_, known)| known);
-                self.fault(name, &format!("unknown field; did you mean `{nearest}`?"));
+                let far = FIELDS.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
+                let hint = match far.min() {
+                    Some((2.., _)) if name.len() < 4 => None,
+                    Some((0..=3, nearest)) => Some(format!("did you mean `{nearest}`?")),
+                    _ => None,
+                };
+                let hint = hint.unwrap_or_else(|| format!("the fields are {}", FIELDS.join(", ")));
+                self.fault(name, &format!("unknown field; {hint}"));
             } else if !seen.insert(name) {
                 self.fault(name, "must not be there twice");
             }

@@ -15,6 +15,7 @@ pub struct ModelPrice {
     pub(super) rates: Rates,
     pub(super) max_input: Option<u64>,
     pub(super) max_output: Option<u64>,
+    pub(super) reasons: bool,
 }
 
 impl ModelPrice {
@@ -48,6 +49,18 @@ impl ModelPrice {
     pub fn with_max_output(mut self, tokens: u64) -> Self {
         self.max_output = Some(tokens);
         self
+    }
+
+    /// The same model, which may think at length before it answers and show nothing of it.
+    pub fn with_reasoning(mut self) -> Self {
+        self.reasons = true;
+        self
+    }
+
+    /// Whether it may use tokens that its answer does not show: it was said so, or they have a price of their own. A stream
+    /// that is cut before it told its usage is then charged all that was set aside.
+    pub fn may_reason(&self) -> bool {
+        self.reasons || self.rates.has(TokenKind::Reasoning)
     }
 
     /// The most tokens a prompt may have, if that is known.

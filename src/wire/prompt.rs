@@ -4,6 +4,7 @@
 //! to be text counts as text.
 
 use super::json::{self, Picked};
+use super::normal;
 use super::parts::{Body, Member};
 use super::request::{InputBound, RequestError, RequestKind, check_depth, check_names};
 
@@ -85,6 +86,7 @@ pub(super) fn prompts(body: &Body<'_>, kind: RequestKind) -> Result<Prompts, Req
     let tool_words = if tools == 0 { 0 } else { TOOLS.saturating_add(tools.saturating_mul(PER_TOOL)) };
     let bytes = extent
         .all
+        .saturating_add(normal::longer(body.text))
         .saturating_add(BASE)
         .saturating_add(items.saturating_mul(PER_ITEM))
         .saturating_add(tool_words);
@@ -132,6 +134,12 @@ fn refers_elsewhere(body: &Body<'_>, kind: RequestKind) -> bool {
         Member::McpServers,
         Member::Container,
         Member::FileIds,
+        Member::ContextManagement,
+        Member::Thread,
+        Member::DataSources,
+        Member::Plugins,
+        Member::SearchParameters,
+        Member::EnableSearch,
     ];
     (kind == RequestKind::Response && stored_prompt) || elsewhere.into_iter().any(|member| body.has(member))
 }
@@ -151,15 +159,18 @@ fn input_item(item: &str) -> IsText {
         return Ok(true);
     }
     let expected = RequestError::Field { field: "input[]", expected: "an object or a string" };
-    let picked = json::pick(item, &["type", "content", "output"]).map_err(|_| expected)?;
+    let picked =
+        json::pick(item, &["type", "content", "output", "encrypted_content"]).map_err(|_| expected)?;
     check_names(picked.twice, picked.lookalike)?;
-    let [kind, parts, output] = picked.members;
+    let [kind, parts, output, encrypted] = picked.members;
     let known = match kind.map(json::string) {
-        None => true,
+        // With neither a type nor a content it names an item that the provider keeps.
+        None => parts.is_some(),
+        // So does one whose thoughts are not in it.
+        Some(Some(kind)) if kind == "reasoning" => parts.or(encrypted).is_some(),
         Some(Some(kind)) => matches!(
             kind.as_str(),
             "message"
-                | "reasoning"
                 | "function_call"
                 | "function_call_output"
                 | "custom_tool_call"
@@ -221,10 +232,11 @@ fn tools(body: &Body<'_>) -> Result<(u64, bool), RequestError> {
     for member in [Member::Tools, Member::Functions] {
         let Some(list) = body.get(member) else { continue };
         json::each_object(list, &["type"], |tool| {
+            check_names(tool.twice, tool.lookalike)?;
             let [kind] = tool.members;
             let kind = kind.and_then(json::string);
             count = count.saturating_add(1);
-            own &= tool.twice.is_none() && matches!(kind.as_deref(), None | Some("function" | "custom"));
+            own &= matches!(kind.as_deref(), None | Some("function" | "custom"));
             Ok::<(), RequestError>(())
         })
         .map_err(|fault| list_fault(fault, member.name()))?;
@@ -283,7 +295,8 @@ mod tests {
         }
         for body in [
             r#"{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},
-                {"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":"x"}]}"#,
+                {"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":"x"},
+                {"type":"reasoning","id":"rs_1","encrypted_content":"x","summary":[]}]}"#,
             r#"{"messages":[],"system":[{"type":"text","text":"x"}]}"#,
             r#"{"messages":[],"tools":[{"type":"function","function":{"name":"f"}},{"name":"g","input_schema":{}}]}"#,
             r#"{"input":["a","b"]}"#,
@@ -312,6 +325,15 @@ mod tests {
             r#"{"input":"x","conversation":"conv_1"}"#,
             r#"{"prompt":{"id":"pmpt_1"}}"#,
             r#"{"input":[{"type":"item_reference","id":"x"}]}"#,
+            r#"{"input":[{"id":"msg_1"}]}"#,
+            r#"{"input":[{"id":"msg_1","type":null}]}"#,
+            r#"{"input":[{"type":"reasoning","id":"rs_1","summary":[]}]}"#,
+            r#"{"messages":[],"thread":{"type":"continue","previous_message_id":"m"}}"#,
+            r#"{"messages":[],"context_management":{"edits":[{"type":"compact"}]}}"#,
+            r#"{"messages":[],"data_sources":[{"type":"azure_search"}]}"#,
+            r#"{"messages":[],"plugins":[{"id":"web"}]}"#,
+            r#"{"messages":[],"search_parameters":{}}"#,
+            r#"{"messages":[],"enable_search":true}"#,
             r#"{"input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}]}"#,
             r#"{"input":[{"type":"function_call_output","output":[{"type":"input_image"}]}]}"#,
             r#"{"input":"x","tools":[{"type":"web_search"}]}"#,
@@ -327,6 +349,8 @@ mod tests {
         let body = r#"{"messages":[{"content":[{"type":"image_url"}],"content":"x"}]}"#;
         assert_eq!(input(body), Err(RequestError::Duplicate("content")));
         let body = r#"{"messages":[{"content":[{"type":"image_url","Type":"text"}]}]}"#;
+        assert_eq!(input(body), Err(RequestError::Lookalike("type")));
+        let body = r#"{"messages":[],"tools":[{"Type":"web_search"}]}"#;
         assert_eq!(input(body), Err(RequestError::Lookalike("type")));
         let body = r#"{"messages":[{"Content":[{"type":"image_url"}]}]}"#;
         assert_eq!(input(body), Err(RequestError::Lookalike("content")));

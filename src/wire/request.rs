@@ -59,9 +59,9 @@ pub struct RequestFacts {
     pub stream: bool,
     /// A streamed answer is to tell its usage. Responses and Anthropic's messages always do.
     pub include_usage: bool,
-    /// The most tokens that one answer may have, if the request says: `max_output_tokens` of a response, else the
-    /// largest of `max_completion_tokens`, `max_tokens` and `max_tokens_to_sample`, since which of them binds is for
-    /// the provider to say.
+    /// The most tokens that one answer may have, if the request says: `max_output_tokens` of a response, else the larger of
+    /// `max_completion_tokens` and `max_tokens`, since which of them binds is for the provider to say; and no less than the
+    /// `max_tokens_to_sample` and the `n_predict` beside it, which few servers obey. A limit of 0 is none: some take it so.
     pub max_tokens: Option<u64>,
     /// How many answers are made and paid for, at least 1: `n` or `best_of` if that is more, for each of the prompts.
     pub choices: u64,
@@ -71,6 +71,19 @@ pub struct RequestFacts {
     pub input: InputBound,
     /// What the bill may hold besides text at the list price.
     pub exposure: Exposure,
+    /// What may be used that a stream does not show before it tells its usage.
+    pub hidden: Hidden,
+}
+
+/// What of a call's usage its stream may not show before it tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hidden {
+    /// Nothing: a message of Anthropic's without `thinking`.
+    Nothing,
+    /// What a model thinks, if it is one that does ([`ModelPrice::may_reason`](super::ModelPrice::may_reason)).
+    Thoughts,
+    /// Anything: the provider goes on with it when nobody listens any more (`background`).
+    Anything,
 }
 
 /// How large a prompt can be.
@@ -79,8 +92,8 @@ pub enum InputBound {
     /// At most so many tokens.
     ///
     /// No token of a byte-level vocabulary stands for less than a byte of text, so this is the text of the whole body
-    /// in bytes of UTF-8, escapes undone, with the marks of JSON between (which stand for what a provider puts
-    /// between messages), plus 64, plus 8 for every message or prompt, plus, where there are tools, 1024 for the
+    /// in bytes of UTF-8, escapes undone and the few characters at their length that become longer where a tokenizer
+    /// normalizes them (NFKC), with the marks of JSON between (which stand for what a provider puts between messages), plus 64, plus 8 for every message or prompt, plus, where there are tools, 1024 for the
     /// provider's own words about them and 64 for each. It is about four times the true number for English text.
     Bytes(u64),
     /// Something in the request is not in its body, or not as text: a picture, sound or document, also one inline,
@@ -157,6 +170,7 @@ impl RequestFacts {
 /// What a body asks for.
 pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
     let kind = body.kind(kind)?;
+    body.names_one_model()?;
     let prompts = prompt::prompts(body, kind)?;
     let stream = flag(body.get(Member::Stream), "stream")?;
     let options = body.get(Member::StreamOptions).map(stream_options).transpose()?;
@@ -171,6 +185,7 @@ pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<Reques
         prompts: prompts.count,
         input: prompts.bound,
         exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(prompts.bound) },
+        hidden: body.hidden(kind)?,
     })
 }
 
@@ -180,12 +195,30 @@ impl Body<'_> {
         self.get(Member::Model).map(|model| json::string(model).ok_or(expected)).transpose()
     }
 
-    fn max_tokens(&self, kind: RequestKind) -> Result<Option<u64>, RequestError> {
-        let mut most = None;
-        for &limit in limits(kind) {
-            most = most.max(count(self.get(limit), limit.name())?);
+    // What is checked and priced is one model; a provider that may turn to another one is not told of it.
+    fn names_one_model(&self) -> Result<(), RequestError> {
+        match [Member::Fallbacks, Member::Models].into_iter().find(|member| self.has(*member)) {
+            Some(member) => Err(RequestError::Field {
+                field: member.name(),
+                expected: "absent: a request is for one `model`",
+            }),
+            None => Ok(()),
         }
-        Ok(most)
+    }
+
+    fn max_tokens(&self, kind: RequestKind) -> Result<Option<u64>, RequestError> {
+        let Limits { binding, others } = limits(kind);
+        let (mut most, mut bounded) = (0, false);
+        for (limits, binds) in [(binding, true), (others, false)] {
+            for limit in limits {
+                match count(self.get(*limit), limit.name())? {
+                    Some(0) => return Ok(None),
+                    Some(stated) => (most, bounded) = (stated.max(most), bounded || binds),
+                    None => {}
+                }
+            }
+        }
+        Ok(bounded.then_some(most))
     }
 
     fn choices(&self, kind: RequestKind, prompts: u64) -> Result<u64, RequestError> {
@@ -215,21 +248,40 @@ impl Body<'_> {
         Ok(dear(Member::ServiceTier, &cheap)? || dear(Member::Speed, &[ServiceTier::Standard])?)
     }
 
+    fn hidden(&self, kind: RequestKind) -> Result<Hidden, RequestError> {
+        Ok(match kind {
+            _ if flag(self.get(Member::Background), "background")? => Hidden::Anything,
+            RequestKind::Message if !self.has(Member::Thinking) => Hidden::Nothing,
+            _ => Hidden::Thoughts,
+        })
+    }
+
     fn media(&self, input: InputBound) -> bool {
         input == InputBound::Unbounded || self.has(Member::Modalities) || self.has(Member::Audio)
     }
 }
 
-/// The members that bound an answer, the one to add first.
-pub(super) fn limits(kind: RequestKind) -> &'static [Member] {
+/// The members that limit an answer.
+pub(super) struct Limits {
+    /// Those that an API of this kind obeys; the first is the one to add.
+    pub(super) binding: &'static [Member],
+    /// Those that some servers obey instead. Whoever ignores them has no limit, so that alone they bound nothing.
+    pub(super) others: &'static [Member],
+}
+
+/// What limits the answer to a request of this kind.
+pub(super) fn limits(kind: RequestKind) -> Limits {
+    const OTHERS: &[Member] = &[Member::MaxTokensToSample, Member::NPredict];
     match kind {
-        RequestKind::Response => &[Member::MaxOutputTokens],
-        RequestKind::Embedding => &[],
-        RequestKind::Chat => &[Member::MaxCompletionTokens, Member::MaxTokens, Member::MaxTokensToSample],
-        // A client may write what its provider ignores and another would obey: all of them count.
-        RequestKind::Completion | RequestKind::Message => {
-            &[Member::MaxTokens, Member::MaxCompletionTokens, Member::MaxTokensToSample]
+        RequestKind::Response => Limits { binding: &[Member::MaxOutputTokens], others: OTHERS },
+        RequestKind::Embedding => Limits { binding: &[], others: &[] },
+        RequestKind::Chat => {
+            Limits { binding: &[Member::MaxCompletionTokens, Member::MaxTokens], others: OTHERS }
         }
+        RequestKind::Completion | RequestKind::Message => Limits {
+            binding: &[Member::MaxTokens],
+            others: &[Member::MaxCompletionTokens, Member::MaxTokensToSample, Member::NPredict],
+        },
     }
 }
 

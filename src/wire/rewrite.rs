@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::json;
 use super::parts::{Body, Member, RequestBody};
-use super::request::{RequestError, RequestKind, limits, stream_options};
+use super::request::{Limits, RequestError, RequestKind, limits, stream_options};
 
 /// What to change in a request body before it goes out. The default changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,10 +16,10 @@ pub struct Rewrite<'a> {
     pub kind: Option<RequestKind>,
     /// The model to ask for: the one that was checked.
     pub model: Option<&'a str>,
-    /// The most tokens that one answer may have. Every larger limit in the body becomes this one; a body without any
-    /// gets it under the name that its API documents.
+    /// The most tokens that one answer may have. Every larger limit in the body becomes this one, and so does one of 0, which
+    /// some servers take for none; a body without a limit that its API obeys gets it under the name that is documented.
     pub max_tokens: Option<u64>,
-    /// The name for a limit that the body does not have yet, for a provider that knows only another one: OpenAI's
+    /// The name for a limit that the body of a chat does not have yet, for a provider that knows only another one: OpenAI's
     /// reasoning models refuse a chat's `max_tokens`, and some compatible servers ignore `max_completion_tokens`.
     pub limit_name: Option<&'a str>,
     /// Let a streamed chat or completion tell its usage at the end (`stream_options.include_usage`). A request that is
@@ -61,20 +61,21 @@ fn limit_answers(
     limit: u64,
     edits: &mut Edits<'_>,
 ) -> Result<(), RequestError> {
-    let limits = limits(body.kind(rewrite.kind)?);
+    let kind = body.kind(rewrite.kind)?;
+    let Limits { binding, others } = limits(kind);
     let text = limit.to_string();
-    for member in limits {
+    for member in binding.iter().chain(others) {
         if let Some(stated) = body.get(*member)
-            && json::count(stated).is_none_or(|stated| stated > limit)
+            && json::count(stated).is_none_or(|stated| stated > limit || stated == 0)
         {
             edits.set(member.name(), Some(stated), &text);
         }
     }
-    if let Some(first) = limits.first()
-        && !limits.iter().any(|member| body.has(*member))
+    if let Some(first) = binding.first()
+        && !binding.iter().any(|member| body.has(*member))
     {
-        let name = rewrite.limit_name.unwrap_or(first.name());
-        edits.set(name, None, &text);
+        let named = rewrite.limit_name.filter(|_| kind == RequestKind::Chat);
+        edits.set(named.unwrap_or(first.name()), None, &text);
     }
     Ok(())
 }
@@ -223,11 +224,21 @@ mod tests {
             (r#"{"input":"x"}"#, r#"{"max_output_tokens":7,"input":"x"}"#),
             (r#"{"messages":[],"system":"x"}"#, r#"{"max_tokens":7,"messages":[],"system":"x"}"#),
             (r#"{"input":["x"]}"#, r#"{"input":["x"]}"#),
+            (r#"{"messages":[],"max_tokens":0}"#, r#"{"messages":[],"max_tokens":7}"#),
+            (
+                r#"{"messages":[],"max_tokens":5,"n_predict":-1}"#,
+                r#"{"messages":[],"max_tokens":5,"n_predict":7}"#,
+            ),
+            (
+                r#"{"messages":[],"max_tokens_to_sample":5}"#,
+                r#"{"max_completion_tokens":7,"messages":[],"max_tokens_to_sample":5}"#,
+            ),
         ] {
             assert_eq!(rewritten(body, &limit), expected);
         }
         let named = Rewrite { limit_name: Some("max_tokens"), ..limit };
         assert_eq!(rewritten(r#"{"messages":[]}"#, &named), r#"{"max_tokens":7,"messages":[]}"#);
+        assert_eq!(rewritten(r#"{"input":"x"}"#, &named), r#"{"max_output_tokens":7,"input":"x"}"#);
     }
 
     #[test]

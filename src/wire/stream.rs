@@ -26,6 +26,8 @@ pub struct Progress {
     pub guessed: u64,
     /// Bytes of output text so far: answers, reasoning that is shown, arguments of tool calls.
     pub output_seen: u64,
+    /// A usage was told that counts output: what a model thought and did not show is in it.
+    pub output_told: bool,
     /// Why a usage that was told could not be believed. `usage` is what was told besides, and no bound then: charge no less
     /// than the estimate.
     pub fault: Option<UsageError>,
@@ -71,7 +73,8 @@ impl StreamUsage {
             Err(fault) => (None, Some(fault)),
         };
         let (usage, guessed) = told.unzip();
-        Progress { usage, guessed: guessed.unwrap_or(0), output_seen, fault }
+        let output_told = self.seen.told_output;
+        Progress { usage, guessed: guessed.unwrap_or(0), output_seen, output_told, fault }
     }
 
     /// Takes the stream as over. A last event without its empty line counts.
@@ -197,6 +200,8 @@ impl Seen {
 
     fn told(&mut self, counts: Result<Counts, UsageError>, tells_output: bool) {
         match counts {
+            // Some providers tell zeros with every chunk until the last.
+            Ok(counts) if counts.are_zeros() => {}
             Ok(counts) => {
                 self.counts = Some(counts);
                 self.told_output |= tells_output;
@@ -381,6 +386,25 @@ mod tests {
             "data: {\"choices\":[{\"delta\":{\"content\":\"cdefg\"}}]}\n\n",
         );
         assert_eq!(read(stream.as_bytes(), 64).usage.unwrap().output, 6);
+    }
+
+    #[test]
+    fn zeros_that_are_told_until_the_end_are_no_usage() {
+        let zeros = "\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0}";
+        let text = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"abcde\"}}}}],{zeros}}}\n\n");
+        let cut = read(text.as_bytes(), 64);
+        assert_eq!((cut.usage, cut.output_seen), (None, 5));
+        let end = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\n";
+        assert_eq!(read(format!("{text}{end}").as_bytes(), 64).usage.unwrap().total(), 11);
+    }
+
+    #[test]
+    fn only_a_count_of_the_output_tells_what_was_not_shown() {
+        let mut usage = StreamUsage::new();
+        for (event, told) in ANTHROPIC.split_inclusive("\n\n").zip([false, false, false, true, true]) {
+            usage.feed(event.as_bytes());
+            assert_eq!(usage.progress().output_told, told, "{event}");
+        }
     }
 
     #[test]

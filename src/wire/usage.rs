@@ -37,6 +37,9 @@ pub enum UsageError {
         /// The whole.
         whole: &'static str,
     },
+    /// Tokens of another model than the one that was asked.
+    #[error("`usage.iterations` tells tokens of another model")]
+    OtherModel,
 }
 
 impl From<NotThat> for UsageError {
@@ -83,17 +86,29 @@ pub(super) struct Anthropic {
     write_1h: Option<u64>,
     output: Option<u64>,
     tier: Option<ServiceTier>,
+    // What was used besides, which the counts above leave out.
+    besides: Besides,
+}
+
+// Turns of the provider's own, to make the conversation shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Besides {
+    input: u64,
+    cache_read: u64,
+    cache_write: u64,
+    output: u64,
 }
 
 impl Counts {
     /// Reads a `usage` object; `tier` is the JSON text of the `service_tier` beside it.
     pub(super) fn read(usage: &str, tier: Option<&str>) -> Result<Self, UsageError> {
-        let [input, cache_creation, speed, chat @ ..] = json::pick(
+        let [input, cache_creation, speed, iterations, chat @ ..] = json::pick(
             usage,
             &[
                 "input_tokens",
                 "cache_creation",
                 "speed",
+                "iterations",
                 // Of a chat, by far the most common.
                 "prompt_tokens",
                 "completion_tokens",
@@ -111,10 +126,15 @@ impl Counts {
             return self::chat(chat, tier).map(Self::OpenAi);
         }
         // Where none of these is there, Anthropic's count and that of OpenAI's responses mean the same.
-        if [cache_read, cache_write, cache_creation, speed].iter().any(Option::is_some) {
+        if [cache_read, cache_write, cache_creation, speed, iterations].iter().any(Option::is_some) {
             return Anthropic::read(usage).map(Self::Anthropic);
         }
         if input.is_some() { responses(usage, tier).map(Self::OpenAi) } else { Err(UsageError::Shape) }
+    }
+
+    /// Whether it is of nothing at all, as no call is. A message of Anthropic's may tell of its parts one by one.
+    pub(super) fn are_zeros(&self) -> bool {
+        matches!(self, Self::OpenAi(usage) if usage.total() == 0)
     }
 
     pub(super) fn finish(self) -> Result<TokenUsage, UsageError> {
@@ -255,7 +275,7 @@ impl OpenAi {
 
 impl Anthropic {
     pub(super) fn read(usage: &str) -> Result<Self, UsageError> {
-        let [input, cache_read, cache_write, lifetimes, output, tier, speed] = json::pick(
+        let [input, cache_read, cache_write, lifetimes, output, tier, speed, iterations] = json::pick(
             usage,
             &[
                 "input_tokens",
@@ -265,6 +285,7 @@ impl Anthropic {
                 "output_tokens",
                 "service_tier",
                 "speed",
+                "iterations",
             ],
         )?
         .members;
@@ -279,6 +300,7 @@ impl Anthropic {
             write_1h: hours,
             output: count(output, "output_tokens")?,
             tier: if fast { Some(ServiceTier::Fast) } else { tier.map(service_tier) },
+            besides: iterations.map(Besides::read).transpose()?.unwrap_or_default(),
         })
     }
 
@@ -292,6 +314,7 @@ impl Anthropic {
             write_1h: self.write_1h.max(later.write_1h),
             output: self.output.max(later.output),
             tier: later.tier.or(self.tier),
+            besides: self.besides.max(later.besides),
         }
     }
 
@@ -308,16 +331,63 @@ impl Anthropic {
         if by_lifetime > written {
             return Err(UsageError::Part { part: "cache writes by lifetime", whole: "cache writes" });
         }
-        let long = self.write_1h.unwrap_or(0);
+        let (long, besides) = (self.write_1h.unwrap_or(0), self.besides);
+        let input = self.input.ok_or(UsageError::Missing("input_tokens"))?;
+        let output = self.output.ok_or(UsageError::Missing("output_tokens"))?;
         Ok(TokenUsage {
-            input_uncached: self.input.ok_or(UsageError::Missing("input_tokens"))?,
-            cache_read: self.cache_read.unwrap_or(0),
-            cache_write_5m: written.saturating_sub(long),
+            input_uncached: input.saturating_add(besides.input),
+            cache_read: self.cache_read.unwrap_or(0).saturating_add(besides.cache_read),
+            cache_write_5m: written.saturating_sub(long).saturating_add(besides.cache_write),
             cache_write_1h: long,
-            output: self.output.ok_or(UsageError::Missing("output_tokens"))?,
+            output: output.saturating_add(besides.output),
             tier: self.tier.unwrap_or_default(),
             ..TokenUsage::default()
         })
+    }
+}
+
+impl Besides {
+    // The message's own turns are in its counts; those that made it shorter are not. Any others are another model's, at a
+    // price that nobody was asked about.
+    fn read(iterations: &str) -> Result<Self, UsageError> {
+        let mut sum = Self::default();
+        json::each(iterations, |turn| {
+            let [kind, input, cache_read, cache_write, output] = json::pick(
+                turn,
+                &[
+                    "type",
+                    "input_tokens",
+                    "cache_read_input_tokens",
+                    "cache_creation_input_tokens",
+                    "output_tokens",
+                ],
+            )?
+            .members;
+            match kind.and_then(json::string).as_deref() {
+                Some("message") => return Ok(()),
+                Some("compaction") => {}
+                _ => return Err(UsageError::OtherModel),
+            }
+            let add = |sum: &mut u64, text, name| -> Result<(), UsageError> {
+                *sum = sum.saturating_add(count(text, name)?.unwrap_or(0));
+                Ok(())
+            };
+            add(&mut sum.input, input, "iterations[].input_tokens")?;
+            add(&mut sum.cache_read, cache_read, "iterations[].cache_read_input_tokens")?;
+            add(&mut sum.cache_write, cache_write, "iterations[].cache_creation_input_tokens")?;
+            add(&mut sum.output, output, "iterations[].output_tokens")
+        })?;
+        Ok(sum)
+    }
+
+    // Each list tells all turns so far.
+    fn max(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write: self.cache_write.max(other.cache_write),
+            output: self.output.max(other.output),
+        }
     }
 }
 

@@ -29,17 +29,21 @@ from asgi_driver import (
     streaming,
 )
 from dict_ledger import DictLedger
+from starlette.requests import Request
 
-from enclava_keys.asgi import KeyMiddleware
+from enclava_keys.asgi import KeyMiddleware, access
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
+
+    from enclava_keys import Stream
 
 
 @pytest.mark.parametrize(
     ("status", "body", "charge"),
     [
         (400, b'{"error":{"message":"no"}}', "nothing"),
+        (400, b'{"error":{"param":"usage","code":"unknown_parameter"}}', "nothing"),
         (401, b"", "nothing"),
         (404, b"not found", "nothing"),
         (413, b"", "nothing"),
@@ -69,6 +73,36 @@ def test_what_an_answer_says_is_what_is_charged(bench: Bench, status: int, body:
     answer = asyncio.run(post(app, bench.secret))
     assert (answer.status, answer.body, answer.complete) == (status, body, True)
     assert bench.used == {"nothing": 0, "estimate": bench.estimate, "usage": COST}[charge]
+
+
+def test_an_error_that_tells_usage_does_so_however_it_is_cut(bench: Bench) -> None:
+    for cut in range(0, len(ANSWER), 7):
+        before = bench.used
+        app = KeyMiddleware(answering(ANSWER[:cut], ANSWER[cut:], status=500), bench.gate)
+        assert asyncio.run(post(app, bench.secret)).status == 500
+        assert bench.used - before == COST
+
+
+@pytest.mark.parametrize("taken", ["detach", "stream"])
+def test_a_permit_that_a_handler_took_is_the_handlers(bench: Bench, taken: str) -> None:
+    kept: list[str | Stream] = []
+
+    async def takes(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(getattr(access(Request(scope)).permit, taken)())
+        await streaming(TEXT, DONE)(scope, receive, send)
+
+    answer = asyncio.run(post(KeyMiddleware(takes, bench.gate), bench.secret, STREAMED))
+    assert (answer.status, answer.body) == (200, TEXT + DONE)
+    spend = bench.balances.daily_spend
+    assert spend.used == 0 < spend.held
+    (mine,) = kept
+    if isinstance(mine, str):
+        bench.gate.settle(mine, cost="0.25")
+        assert bench.used == Decimal("0.25")
+    else:
+        mine.feed(TEXT)
+        mine.finish()
+        assert COST < bench.used < spend.held
 
 
 def test_what_cannot_be_read_on_its_way_is_charged_the_estimate(bench: Bench) -> None:

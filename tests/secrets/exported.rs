@@ -35,6 +35,7 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
             "ledger::terms::Terms",
             "time::Timestamp",
             "wire::request::Exposure",
+            "wire::request::Hidden",
             "wire::request::InputBound",
             "wire::tokens::TokenUsage",
         ],

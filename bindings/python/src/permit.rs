@@ -66,6 +66,11 @@ impl Permit {
         Self { core: Mutex::new(Some(core)), was: OnceLock::new(), gate }
     }
 
+    /// Whether somebody took it into his own hands: to a name, or to a stream.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.was.get().is_some()
+    }
+
     /// Settles by the most that the call can have used.
     pub(crate) fn settle_estimate(&self, py: Python<'_>) -> PyResult<Settlement> {
         let estimate = self.ask(py, |permit| permit.estimate(), |facts| facts.estimate)?;

@@ -65,6 +65,17 @@ fn limits_are_read_and_an_embedding_has_no_output() {
 }
 
 #[test]
+fn a_model_that_reasons_is_known_for_it() {
+    let may_reason = |more: &str| {
+        let prices = r#""input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6"#;
+        one(&format!("{{{prices}{more}}}")).may_reason()
+    };
+    assert!(may_reason(r#", "supports_reasoning": true"#));
+    assert!(may_reason(r#", "output_cost_per_reasoning_token": 1e-6"#));
+    assert!(!may_reason(r#", "supports_reasoning": false"#) && !may_reason(""));
+}
+
+#[test]
 fn no_price_goes_through_a_float() {
     let price = one(r#"{"input_cost_per_token":0.0000029999900000000002,"output_cost_per_token":1.3e-10}"#);
     assert_eq!(price.input_rate(1, Exposure::default()).as_picos(), 2_999_991);

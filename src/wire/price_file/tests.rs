@@ -90,6 +90,27 @@ fn every_fault_is_told_with_its_place() {
 }
 
 #[test]
+fn what_is_no_toml_is_told_with_its_line() {
+    let error = PriceBook::from_toml("[models.a]\ninput = 1\noutput = 0,03\n").unwrap_err();
+    assert!(error.to_string().starts_with("line 3: "), "{error}");
+}
+
+#[test]
+fn a_name_that_is_near_nothing_is_told_all_of_them() {
+    let error = PriceBook::from_toml("[models.a]\ninput = 1\noutput = 1\nfoo = 1").unwrap_err();
+    assert!(error.to_string().contains("unknown field; the fields are input, output"), "{error}");
+}
+
+#[test]
+fn a_model_with_a_price_for_thoughts_may_have_some() {
+    let may_reason = |more: &str| {
+        let text = format!("[models.a]\ninput = 1\noutput = 1\n{more}");
+        PriceBook::from_toml(&text).unwrap().get("a").unwrap().may_reason()
+    };
+    assert!(may_reason("reasoning = 1") && may_reason("reasoning = 0") && !may_reason(""));
+}
+
+#[test]
 fn a_name_with_two_prices_has_none() {
     for text in [
         r#"{"models":{"a":{"input":1,"output":1},"a":{"input":2,"output":2}}}"#,

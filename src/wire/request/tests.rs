@@ -75,10 +75,36 @@ fn the_limit_that_may_bind_counts() {
     assert_eq!(chat(r#","max_tokens":null"#).unwrap().max_tokens, None);
     assert_eq!(chat(r#","max_output_tokens":5"#).unwrap().max_tokens, None, "no limit of a chat");
     assert_eq!(read(r#"{"input":"x","max_output_tokens":5,"max_tokens":9}"#).unwrap().max_tokens, Some(5));
-    assert_eq!(read(r#"{"prompt":"x","max_tokens_to_sample":5}"#).unwrap().max_tokens, Some(5));
+    // Whoever does not know these has no limit; whoever does has no other.
+    assert_eq!(read(r#"{"prompt":"x","max_tokens_to_sample":5}"#).unwrap().max_tokens, None);
+    assert_eq!(chat(r#","n_predict":5"#).unwrap().max_tokens, None);
+    assert_eq!(chat(r#","max_tokens":5,"n_predict":900"#).unwrap().max_tokens, Some(900));
+    assert_eq!(chat(r#","max_tokens":5,"max_tokens_to_sample":2"#).unwrap().max_tokens, Some(5));
+    // A limit of nothing is no limit to some.
+    assert_eq!(chat(r#","max_tokens":0"#).unwrap().max_tokens, None);
+    assert_eq!(chat(r#","max_tokens":5,"max_completion_tokens":0"#).unwrap().max_tokens, None);
     // What a body may look like does not hide a limit or choices from the reader.
     let disguised = chat(r#","system":"x","max_tokens":1,"max_completion_tokens":900,"n":7"#).unwrap();
     assert_eq!((disguised.max_tokens, disguised.choices), (Some(900), 7));
+}
+
+#[test]
+fn a_request_is_for_one_model() {
+    for member in ["fallbacks", "models"] {
+        let body = format!(r#"{{"messages":[],"model":"cheap","{member}":[{{"model":"dear"}}]}}"#);
+        let expected = "absent: a request is for one `model`";
+        assert_eq!(read(&body), Err(RequestError::Field { field: member, expected }));
+        assert!(read(&body.replace(r#"[{"model":"dear"}]"#, "null")).is_ok());
+    }
+}
+
+#[test]
+fn what_may_be_hidden() {
+    assert_eq!(chat("").unwrap().hidden, Hidden::Thoughts);
+    assert_eq!(read(r#"{"messages":[],"system":"x"}"#).unwrap().hidden, Hidden::Nothing);
+    assert_eq!(read(r#"{"messages":[],"thinking":{"type":"enabled"}}"#).unwrap().hidden, Hidden::Thoughts);
+    assert_eq!(read(r#"{"input":"x","background":true}"#).unwrap().hidden, Hidden::Anything);
+    assert_eq!(read(r#"{"input":"x","background":false}"#).unwrap().hidden, Hidden::Thoughts);
 }
 
 #[test]

@@ -112,6 +112,21 @@ fn reasoning_outside_the_output_is_still_charged() {
 }
 
 #[test]
+fn turns_that_the_counts_leave_out_are_charged_too() {
+    let usage = read(
+        r#"{"usage":{"input_tokens":23000,"output_tokens":1000,"iterations":[
+        {"type":"compaction","input_tokens":180000,"cache_read_input_tokens":7,"output_tokens":3500},
+        {"type":"message","input_tokens":23000,"output_tokens":1000}]}}"#,
+    );
+    let usage = usage.unwrap().unwrap();
+    assert_eq!((usage.input_uncached, usage.cache_read, usage.output), (203_000, 7, 4_500));
+    let other = r#"{"usage":{"input_tokens":1,"output_tokens":1,"iterations":[{"type":"advisor_message"}]}}"#;
+    assert_eq!(read(other), Err(UsageError::OtherModel), "at which price nobody knows");
+    let none = r#"{"usage":{"input_tokens":1,"output_tokens":1,"iterations":null}}"#;
+    assert_eq!(read(none).unwrap().unwrap().total(), 2);
+}
+
+#[test]
 fn absent_is_not_zero_and_zero_is_not_absent() {
     for body in ["{}", r#"{"usage":null}"#, r#"{"error":{"message":"no"}}"#] {
         assert_eq!(read(body), Ok(None), "{body}");

@@ -1,5 +1,8 @@
 //! What is seen of an answer as it passes, and what its call is settled by.
 
+use std::borrow::Cow;
+
+use enclava_keys::wire::{ResponseFacts, UsageError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -62,7 +65,7 @@ impl Answer {
         }
         self.kind = if self.status >= FIRST_ERROR {
             Kind::Error
-        } else if is_encoded {
+        } else if is_encoded || permit.is_given_up() {
             Kind::Opaque
         } else if is_events {
             Kind::Stream(Box::new(permit.stream(py)?))
@@ -99,11 +102,13 @@ impl Answer {
     /// Settles the call by what was seen.
     pub(super) fn settle(&self, py: Python<'_>, permit: &Permit) -> PyResult<()> {
         match &self.kind {
-            Kind::Opaque => permit.settle_estimate(py).map(drop),
             Kind::Stream(stream) => stream.finish(py).map(drop),
+            // Whoever took the permit settles it.
+            _ if permit.is_given_up() => Ok(()),
+            Kind::Opaque => permit.settle_estimate(py).map(drop),
             Kind::Whole => self.settle_by_body(py, permit),
             // An error says that nothing was generated, unless it tells usage or that somebody stopped waiting.
-            Kind::Error if TIMEOUTS.contains(&self.status) || self.tells_usage(py)? => {
+            Kind::Error if TIMEOUTS.contains(&self.status) || self.tells_usage(py) => {
                 self.settle_by_body(py, permit)
             }
             Kind::Error => permit.release(py),
@@ -111,27 +116,25 @@ impl Answer {
     }
 
     fn settle_by_body(&self, py: Python<'_>, permit: &Permit) -> PyResult<()> {
-        let settled = match self.kept.as_slice() {
-            [whole] => permit.settle_by_body(py, whole.as_bytes(py)),
-            pieces => {
-                let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes(py)).collect();
-                permit.settle_by_body(py, &pieces.concat())
-            }
-        };
-        match settled {
+        match permit.settle_by_body(py, &self.whole(py)) {
             // It was cut short, or is no answer of a model: the most that it can have used.
             Err(error) if error.is_instance_of::<InvalidValue>(py) => permit.settle_estimate(py).map(drop),
             settled => settled.map(drop),
         }
     }
 
-    fn tells_usage(&self, py: Python<'_>) -> PyResult<bool> {
-        let name = PyBytes::new(py, b"\"usage\"");
-        for piece in &self.kept {
-            if piece.bind(py).contains(&name)? {
-                return Ok(true);
-            }
+    // Whether there is a usage in it, be it one that cannot be.
+    fn tells_usage(&self, py: Python<'_>) -> bool {
+        match ResponseFacts::from_slice(&self.whole(py)) {
+            Ok(facts) => facts.usage.is_some(),
+            Err(fault) => fault != UsageError::NotAnObject,
         }
-        Ok(false)
+    }
+
+    fn whole<'a>(&'a self, py: Python<'a>) -> Cow<'a, [u8]> {
+        match self.kept.as_slice() {
+            [whole] => whole.as_bytes(py).into(),
+            pieces => pieces.iter().map(|piece| piece.as_bytes(py)).collect::<Vec<_>>().concat().into(),
+        }
     }
 }
