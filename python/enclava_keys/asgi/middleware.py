@@ -47,9 +47,10 @@ class KeyMiddleware:
     answer passes at once, whole or streamed, and is read on its way; only its last piece waits for the
     ledger, up to a quarter of a second, so that who has an answer finds it charged.
 
-    A call whose client goes away is charged what was seen of its answer; one that ends in an error is charged
-    nothing, unless the error tells usage or is a timeout; one whose application raises is charged its
-    estimate.
+    A call whose client goes away, or whose application raises in mid-stream, is charged what was seen of its
+    answer, and its estimate where a model that reasons has not told its usage yet. One that ends in an error is
+    charged nothing, unless the error tells usage or is a timeout; one whose application raises before it answers
+    is charged its estimate.
     """
 
     def __init__(  # noqa: PLR0913 - each option stands for itself
