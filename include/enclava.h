@@ -1542,8 +1542,9 @@ enclava_status enclava_alert_key_name(const enclava_alert *alert,
  * lives until the callback returns.
  *
  * The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
- * request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
- * ledger outlives them. It must not free the gate, or leave by longjmp or a C++ exception.
+ * request. It returns 0 if the alert was told. After anything else it is called again with the same alert after a while, if
+ * the ledger outlives the process, as another process tells one that was cut off with its own; in `memory:` such an alert is
+ * lost. It must not free the gate, or leave by longjmp or a C++ exception.
  *
  * `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
  * runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their
@@ -1552,7 +1553,7 @@ enclava_status enclava_alert_key_name(const enclava_alert *alert,
  * Callable from any thread.
  */
 enclava_status enclava_gate_on_alert(const enclava_gate *gate,
-                                     void (*callback)(const enclava_alert *alert, void *userdata),
+                                     int32_t (*callback)(const enclava_alert *alert, void *userdata),
                                      void *userdata);
 
 /**

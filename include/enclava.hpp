@@ -9,7 +9,7 @@
  *   permit->dispatched();
  *
  * With ENCLAVA_EXCEPTIONS defined before this header, the same calls return the value itself and throw enclava::Denied or
- * enclava::Failed.
+ * enclava::Failed. Source files of either kind may be linked together; what they hand each other is of different types.
  *
  * Threads, blocking and fork are as in enclava.h: a const member function may be called from any threads at once. An object
  * that was moved from may be assigned to and destroyed; its calls answer ENCLAVA_STATUS_NULL_ARGUMENT.
@@ -38,6 +38,14 @@
 #include <vector>
 
 namespace enclava {
+
+/* The same names do different things by either macro. They are told apart for the linker, which would otherwise take one of
+   them for both. */
+#ifdef ENCLAVA_EXCEPTIONS
+inline namespace throwing {
+#else
+inline namespace returning {
+#endif
 
 using Status = enclava_status;
 using Money = enclava_money;
@@ -86,6 +94,8 @@ struct Done {};
 class Denial {
  public:
   Denial(Status status, enclava_denial *denial) noexcept : status_(status), denial_(denial) {}
+  /** The one that is in an error, which it keeps. */
+  Denial(Status status, std::shared_ptr<const enclava_error> error) noexcept : status_(status), error_(std::move(error)) {}
 
   /** ENCLAVA_STATUS_DENIED, or what the gateway did wrong. */
   Status failure() const noexcept { return status_; }
@@ -123,17 +133,18 @@ class Denial {
     }
     return headers;
   }
-  const enclava_denial *get() const noexcept { return denial_.get(); }
+  const enclava_denial *get() const noexcept { return denial_ ? denial_.get() : enclava_error_denial(error_.get()); }
 
  private:
   Status status_;
   detail::Handle<enclava_denial, enclava_denial_free> denial_;
+  std::shared_ptr<const enclava_error> error_;
 };
 
 /** Why a call failed that does not decide. */
 class Error {
  public:
-  Error(Status status, enclava_error *error) noexcept : status_(status), error_(error) {}
+  Error(Status status, enclava_error *error) : status_(status), error_(error, enclava_error_free) {}
 
   Status status() const noexcept { return status_; }
   std::string message() const {
@@ -147,6 +158,11 @@ class Error {
   std::string faults() const {
     return detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_error_faults(get(), b, c, l); });
   }
+  /** The answer to send where the status is ENCLAVA_STATUS_DENIED. */
+  std::optional<Denial> denial() const {
+    if (enclava_error_denial(get()) == nullptr) return std::nullopt;
+    return Denial(status_, error_);
+  }
   /** What a call that was settled before came to then. */
   std::optional<Usage> first() const noexcept {
     const enclava_settlement *first = enclava_error_settlement(get());
@@ -157,7 +173,7 @@ class Error {
 
  private:
   Status status_;
-  detail::Handle<enclava_error, enclava_error_free> error_;
+  std::shared_ptr<enclava_error> error_;
 };
 
 /** A value or why there is none. Taking the one that is not there is a mistake, and throws std::bad_variant_access. */
@@ -212,8 +228,11 @@ template <class T, class E = Error>
 using Outcome = T;
 
 namespace detail {
-[[noreturn]] inline void fail(Error &&error) { throw Failed(std::move(error)); }
 [[noreturn]] inline void fail(Denial &&denial) { throw Denied(std::move(denial)); }
+[[noreturn]] inline void fail(Error &&error) {
+  if (std::optional<Denial> denial = error.denial()) fail(std::move(*denial));
+  throw Failed(std::move(error));
+}
 }  // namespace detail
 
 #define ENCLAVA_FAIL_(failure) ::enclava::detail::fail(failure)
@@ -295,6 +314,24 @@ struct Alert {
     enclava_alert_read(alert, &info);
   }
 };
+
+/** Takes an alert, and returns whether it was told. */
+using AlertCallback = std::function<bool(const Alert &)>;
+
+namespace detail {
+/* No exception leaves a callback of C: one is a "no". */
+inline bool is_told(const AlertCallback &callback, const enclava_alert *alert) {
+#ifdef __cpp_exceptions
+  try {
+    return callback(Alert(alert));
+  } catch (...) {
+    return false;
+  }
+#else
+  return callback(Alert(alert));
+#endif
+}
+}  // namespace detail
 
 /** What the calls of one key for one model came to on one day. */
 struct Tally {
@@ -413,6 +450,7 @@ class [[nodiscard]] Permit {
   Status feed(std::string_view chunk) noexcept { return enclava_permit_feed(permit_.get(), detail::lent(chunk)); }
   Status detach() noexcept { return enclava_permit_detach(permit_.get()); }
 
+  /** Sets more aside. Where it does not fit, the error has a denial. */
   Outcome<Done> extend(Usage more) {
     enclava_error *error;
     Status status = enclava_permit_extend(permit_.get(), more, &error);
@@ -627,16 +665,17 @@ class Gate {
   std::string stats() const {
     return detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_gate_stats(get(), b, c, l); });
   }
-  /** Calls `callback` with every alert until the gate is gone, on a thread of the library's own. It must not throw, nor end the
-      gate. One caller at a time. */
-  Status on_alert(std::function<void(const Alert &)> callback) {
-    if (!gate_) return ENCLAVA_STATUS_NULL_ARGUMENT;
+  /** Calls `callback` with every alert until the gate is gone, on a thread of the library's own. It returns whether the alert
+      was told: one that was not, or from which it threw, comes again as in enclava_gate_on_alert(). It must not end the gate.
+      One caller at a time. */
+  Status on_alert(AlertCallback callback) {
+    if (!gate_ || !callback) return ENCLAVA_STATUS_NULL_ARGUMENT;
     /* Kept until the gate is gone: an earlier one may be under way. */
     callbacks_->push_back(std::move(callback));
     return enclava_gate_on_alert(
         get(),
-        [](const enclava_alert *alert, void *callback) {
-          (*static_cast<std::function<void(const Alert &)> *>(callback))(Alert(alert));
+        [](const enclava_alert *alert, void *callback) -> std::int32_t {
+          return detail::is_told(*static_cast<AlertCallback *>(callback), alert) ? 0 : 1;
         },
         &callbacks_->back());
   }
@@ -657,7 +696,7 @@ class Gate {
   const enclava_gate *get() const noexcept { return gate_.get(); }
 
  private:
-  explicit Gate(enclava_gate *gate) : callbacks_(std::make_unique<std::list<std::function<void(const Alert &)>>>()), gate_(gate) {}
+  explicit Gate(enclava_gate *gate) : callbacks_(std::make_unique<std::list<AlertCallback>>()), gate_(gate) {}
 
   template <class Make>
   Outcome<NewKey> made(Make make) const {
@@ -692,7 +731,7 @@ class Gate {
     return Done{};
   }
 
-  std::unique_ptr<std::list<std::function<void(const Alert &)>>> callbacks_;
+  std::unique_ptr<std::list<AlertCallback>> callbacks_;
   detail::Handle<enclava_gate, enclava_gate_free> gate_;
 };
 
@@ -707,6 +746,14 @@ class Queue {
     return Queue(queue);
   }
   Queue(Queue &&) noexcept = default;
+  /* The old queue goes as in the destructor, before what tells its calls so. */
+  Queue &operator=(Queue &&other) noexcept {
+    if (this == &other) return *this;
+    if (closing_) *closing_ = true;
+    queue_ = std::move(other.queue_);
+    closing_ = std::move(other.closing_);
+    return *this;
+  }
   /** Waits until all that was submitted was done. A `then` that was not called by now is never called: what it was to be
       told goes, and a permit with it. */
   ~Queue() {
@@ -797,6 +844,7 @@ inline Outcome<Health> doctor(std::string_view url) {
       detail::text([&](char *b, std::size_t c, std::size_t *l) { return enclava_health_json(health, b, c, l); })};
 }
 
+}  // inline namespace
 }  // namespace enclava
 
 #undef ENCLAVA_FAIL_

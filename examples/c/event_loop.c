@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLIENTS = 6 };
+enum { CLIENTS = 7 };
 
 /* One client's request, from when it was read until it was answered. It lives at least as long as a call for it is
    submitted: `done` is called exactly once for each. */
@@ -79,9 +79,19 @@ static void model_answered(client *client) {
   settle(client);
 }
 
+/* The model to dispatch: the one that was checked, however long the client made its name. NULL where memory is short. */
+static char *checked_model(const enclava_permit *permit) {
+  size_t len = 0;
+  char *model;
+  enclava_permit_model(permit, NULL, 0, &len); /* tells the length, and that it does not fit */
+  model = malloc(len + 1);
+  if (model != NULL) must(enclava_permit_model(permit, model, len + 1, NULL), "model");
+  return model;
+}
+
 static void on_authorized(enclava_answer *answer, void *data) {
   client *client = data;
-  char model[64];
+  char *model;
   if (enclava_answer_status(answer) != ENCLAVA_STATUS_OK) {
     char line[32];
     snprintf(line, sizeof line, "was denied: %d", enclava_denial_status(enclava_answer_denial(answer)));
@@ -94,8 +104,14 @@ static void on_authorized(enclava_answer *answer, void *data) {
     return;
   }
   must(enclava_answer_take_permit(answer, &client->permit), "take permit");
-  must(enclava_permit_model(client->permit, model, sizeof model, NULL), "model");
+  model = checked_model(client->permit);
+  if (model == NULL) {
+    must(enclava_permit_free_submit(&client->permit, queue), "free permit"); /* not dispatched: nothing is charged */
+    close_client(client, "was answered 500: there is no memory");
+    return;
+  }
   must(enclava_permit_dispatched(client->permit), "dispatched");
+  free(model); /* a real gateway sends it on */
   model_answered(client);
 }
 
@@ -115,7 +131,11 @@ static void request_arrived(client *client, const char *secret, const char *mode
 }
 
 int main(void) {
-  const char *spec = "{\"name\": \"App\", \"allowed_models\": [\"gpt-4\"], \"daily_spend_limit\": \"0.15\"}";
+  const char *spec =
+      "{\"name\": \"App\", \"allowed_models\": [\"gpt-4\", \"ft:gpt-4:*\"], \"daily_spend_limit\": \"0.15\"}";
+  const char *const models[CLIENTS] = {
+      "ft:gpt-4:acme:answers-to-the-questions-that-our-own-customers-ask-most:8f3d2c1b", "gpt-4", "o1", "gpt-4", "gpt-4",
+      "gpt-4", "gpt-4"};
   client clients[CLIENTS] = {{0, 0, 0, NULL, {{0, 0}, 0}}};
   enclava_secret *secret;
   struct pollfd ready = {0, POLLIN, 0};
@@ -128,7 +148,7 @@ int main(void) {
   for (i = 0; i < CLIENTS; i++) {
     clients[i].number = i;
     clients[i].is_gone = i == 1;
-    request_arrived(&clients[i], enclava_secret_reveal(secret), i == 2 ? "o1" : "gpt-4");
+    request_arrived(&clients[i], enclava_secret_reveal(secret), models[i]);
   }
   ready.fd = enclava_queue_descriptor(queue);
   while (open_clients > 0) {

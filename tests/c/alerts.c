@@ -18,13 +18,14 @@ typedef struct listener {
 } listener;
 
 /* Slow, so that a gate is freed while it runs. */
-static void on_alert(const enclava_alert *alert, void *data) {
+static int32_t on_alert(const enclava_alert *alert, void *data) {
   const struct timespec moment = {0, 20000000};
   listener *told = data;
   CHECK(alert != NULL && !told->is_gone);
   nanosleep(&moment, NULL);
   CHECK(!told->is_gone);
   told->calls++;
+  return 0;
 }
 
 static desk desk_listened(listener **told) {
@@ -118,13 +119,14 @@ static void a_call_is_left(void) {
   desk_close(&desk);
 }
 
-static void on_alert_free(const enclava_alert *alert, void *data) {
+static int32_t on_alert_free(const enclava_alert *alert, void *data) {
   desk *desk = data;
   CHECK(alert != NULL);
   OK(enclava_gate_flush(desk->gate, NULL));
   enclava_gate_free(desk->gate);
   desk->gate = NULL;
   CHECK(sem_post(&freed) == 0);
+  return 0;
 }
 
 /* What a callback must not do: it does not wait for itself. */

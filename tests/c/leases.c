@@ -26,9 +26,10 @@ static void work(int *admitted) {
 }
 
 /* Called on one thread alone, and looked at when its gate was freed. */
-static void on_alert(const enclava_alert *alert, void *count) {
+static int32_t on_alert(const enclava_alert *alert, void *count) {
   CHECK(alert != NULL);
   ++*(unsigned *)count;
+  return 0;
 }
 
 int main(void) {

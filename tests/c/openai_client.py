@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from decimal import Decimal
 
@@ -32,6 +33,19 @@ def main(url: str, key: str, spent: str) -> None:
     assert "".join(word or "" for word in words) == "It works."
     assert total(url) == Decimal("0.00084")
 
+    # Whether it is streamed is said by the body itself, not by what it holds, and a body may be blank for long.
+    answer = client(key).chat.completions.create(
+        model="gpt-4", messages=MESSAGES, max_tokens=100, extra_body={"metadata": {"stream": True}}
+    )
+    assert answer.choices[0].message.content == "It works."
+    headers = {"authorization": f"Bearer {key}"}
+    for stream, kind in [("false", "application/json"), ("true", "text/event-stream")]:
+        body = json.dumps({"model": "gpt-4", "max_tokens": 100, "messages": MESSAGES})[:-1]
+        body += f',"stream"{" " * 200_000}:{stream}}}'
+        told = http.post(f"{url}/chat/completions", headers=headers, content=body)
+        assert (told.status_code, told.headers["content-type"]) == (200, kind), told.text
+    assert total(url) == Decimal("0.0021")
+
     # Only what the key may use.
     assert [model.id for model in client(key).models.list()] == ["gpt-4"]
 
@@ -46,10 +60,9 @@ def main(url: str, key: str, spent: str) -> None:
     assert len(asked) == 1, f"{len(asked)} requests"
 
     # A body that is no request is the client's mistake.
-    headers = {"authorization": f"Bearer {key}"}
     assert http.post(f"{url}/chat/completions", headers=headers, content=b"{").status_code == 400
     assert http.get(f"{url}/models").status_code == 401
-    assert total(url) == Decimal("0.00084")
+    assert total(url) == Decimal("0.0021")
 
 
 def refused(

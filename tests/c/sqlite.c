@@ -68,6 +68,37 @@ static void lease(const desk *held, const char *url) {
   enclava_leases_free(leases);
 }
 
+static int32_t answer(const enclava_alert *alert, void *told) {
+  CHECK(alert != NULL);
+  return *(const int32_t *)told;
+}
+
+/* An alert is kept until its callback says that it was told. */
+static void alerts(const desk *held, const char *url) {
+  const char *const spec = "{\"name\": \"k\", \"daily_spend_limit\": 10, \"alert_threshold\": 0.5}";
+  const int32_t failed = 1, told = 0;
+  const int32_t *const answers[] = {&failed, &told, &failed};
+  const char *const counts[] = {"\"alerts\":1,", "\"alerts\":1,", "\"alerts\":2,"};
+  enclava_key *key;
+  enclava_secret *secret;
+  enclava_health *health;
+  char id[ENCLAVA_KEY_ID_TEXT], json[512];
+  size_t i;
+  for (i = 0; i < 3; i++) {
+    OK(enclava_key_create(held->gate, enclava_text(spec), &key, &secret, NULL));
+    OK(enclava_key_id(key, id, sizeof id, NULL));
+    enclava_key_free(key);
+    enclava_secret_free(secret);
+    OK(enclava_gate_on_alert(held->gate, answer, (void *)answers[i]));
+    OK(enclava_gate_record(held->gate, enclava_text(id), usage("6", 1), enclava_text(NULL), NULL, NULL));
+    OK(enclava_gate_flush(held->gate, NULL));
+    OK(enclava_database_doctor(enclava_text(url), &health, NULL));
+    OK(enclava_health_json(health, json, sizeof json, NULL));
+    CHECK(strstr(json, counts[i]) != NULL);
+    enclava_health_free(health);
+  }
+}
+
 /* The file is copied and examined while it is in use. */
 static void care(const char *url, const char *folder) {
   enclava_health *health;
@@ -125,6 +156,7 @@ int main(void) {
   history(&desk);
   lease(&desk, url);
   care(url, folder);
+  alerts(&desk, url);
   desk_close(&desk);
 
   for (i = 0; i < 3; i++) {

@@ -24,11 +24,12 @@ static void work(int *admitted) {
 }
 
 /* Called on one thread alone, and flushed before it is looked at. */
-static void on_alert(const enclava_alert *alert, void *count) {
+static int32_t on_alert(const enclava_alert *alert, void *count) {
   enclava_alert_info info = enclava_alert_info_init();
   OK(enclava_alert_read(alert, &info));
   CHECK(info.meter == ENCLAVA_METER_DAILY_SPEND && info.threshold == 5000 && info.limit.cost.usd == 10);
   ++*(unsigned *)count;
+  return 0;
 }
 
 int main(void) {

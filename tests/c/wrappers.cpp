@@ -1,6 +1,7 @@
 // The C++ header with results instead of exceptions: what moves, what is freed, and what cannot be overlooked.
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -56,6 +57,16 @@ static void one_call(const Gate &gate, const enclava::NewKey &made) {
   CHECK(denial.status() == 403 && denial.reason() == ENCLAVA_REASON_MODEL_NOT_ALLOWED);
   CHECK(denial.headers().size() == 2 && denial.headers()[0].second == "application/json");
   CHECK(denial.body().find("Model not allowed") != std::string::npos && denial.cause().empty());
+  request.model = "gpt-4";
+  Permit small = std::move(gate.authorize(request)).value();
+  auto extended = small.extend(usage("9", 0));
+  CHECK(!extended && extended.error().status() == ENCLAVA_STATUS_DENIED);
+  auto refused = extended.error().denial();
+  CHECK(refused && refused->status() == 429 && refused->reason() == ENCLAVA_REASON_DAILY_SPEND_EXCEEDED);
+  extended = small.extend(usage("0", 0));
+  CHECK(extended && !refused->body().empty());
+  CHECK(small.release() && !small.extend(usage("0", 0)).error().denial());
+  request.model = "o1";
   auto decision = gate.check(request);
   CHECK(decision && !*decision);
   CHECK(decision->explain().find("FAIL") != std::string::npos);
@@ -102,12 +113,20 @@ static void off_the_loop(const Gate &gate, const enclava::NewKey &made) {
   CHECK(queue.submit([] {}, [&] { done++; }) == ENCLAVA_STATUS_OK);
   CHECK(queue.submit([] {}, [] {}) == ENCLAVA_STATUS_BUSY);
   loop_until(queue, done, 8);
+  /* Another in its place: what the first did not tell is never told, and both are waited for. */
+  CHECK(queue.submit([&] { return gate.authorize(request); },
+                     [](enclava::Result<Permit, Denial>) { std::abort(); }) == ENCLAVA_STATUS_OK);
+  auto other = enclava::Queue::open(1, 8);
+  CHECK(other && other->submit([] {}, [&] { done++; }) == ENCLAVA_STATUS_OK);
+  queue = std::move(other).value();
+  CHECK(other->submit([] {}, [] {}) == ENCLAVA_STATUS_NULL_ARGUMENT);
+  loop_until(queue, done, 9);
   /* What nobody is told of any more goes, and its permit with it. */
   CHECK(queue.submit([&] { return gate.authorize(request); },
                      [](enclava::Result<Permit, Denial>) { std::abort(); }) == ENCLAVA_STATUS_OK);
 }
 
-static std::pair<Gate, Permit> listened(const char *cost, std::function<void(const enclava::Alert &)> callback) {
+static std::pair<Gate, Permit> listened(const char *cost, enclava::AlertCallback callback) {
   Gate gate = std::move(Gate::open("memory:")).value();
   auto made = gate.create_key(R"({"name": "k", "daily_spend_limit": 10, "alert_threshold": 0.5})");
   CHECK(made && gate.on_alert(std::move(callback)) == ENCLAVA_STATUS_OK);
@@ -122,9 +141,9 @@ static std::pair<Gate, Permit> listened(const char *cost, std::function<void(con
 static void callbacks() {
   int told = 0;
   {
-    auto [gate, permit] = listened("6", [&told](const enclava::Alert &) { told++; });
+    auto [gate, permit] = listened("6", [&told](const enclava::Alert &) { return ++told > 0; });
     { Gate gone = std::move(gate); }
-    CHECK(gate.on_alert([](const enclava::Alert &) {}) == ENCLAVA_STATUS_NULL_ARGUMENT);
+    CHECK(gate.on_alert([](const enclava::Alert &) { return true; }) == ENCLAVA_STATUS_NULL_ARGUMENT);
     CHECK(permit.settle(usage("6", 1))->alerts().size() == 1);
   }
   CHECK(told == 0);
@@ -134,11 +153,39 @@ static void callbacks() {
     std::weak_ptr<int> mine = kept;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     told += !mine.expired();
+    return true;
   });
   kept.reset();
   CHECK(permit.settle(usage("6", 1)));
   gate = std::move(Gate::open("memory:")).value();
   CHECK(told == 1 && gate.keys()->empty());
+  /* None is not taken, and leaves the one before. */
+  CHECK(gate.on_alert(nullptr) == ENCLAVA_STATUS_NULL_ARGUMENT);
+  CHECK(gate.on_alert(enclava::AlertCallback()) == ENCLAVA_STATUS_NULL_ARGUMENT);
+}
+
+/* How many alerts wait in the file until somebody is told, once this callback was called with one. */
+static std::string left_by(const std::string &url, enclava::AlertCallback callback) {
+  Gate gate = std::move(Gate::open(url)).value();
+  auto made = gate.create_key(R"({"name": "k", "daily_spend_limit": 10, "alert_threshold": 0.5})");
+  CHECK(made && gate.on_alert(std::move(callback)) == ENCLAVA_STATUS_OK);
+  CHECK(gate.record(made->key.id(), usage("6", 1)) && gate.flush());
+  const std::string json = enclava::doctor(url)->json;
+  const std::size_t start = json.find("\"alerts\":");
+  CHECK(start != std::string::npos);
+  return json.substr(start, json.find(',', start) - start);
+}
+
+/* One that says no or throws has told nobody, and the program goes on. */
+static void callbacks_that_fail() {
+  char folder[] = "/tmp/enclava-XXXXXX";
+  CHECK(mkdtemp(folder) != nullptr);
+  const std::string file = std::string(folder) + "/keys.db", url = "sqlite:///" + file;
+  CHECK(left_by(url, [](const enclava::Alert &) { return true; }) == "\"alerts\":0");
+  CHECK(left_by(url, [](const enclava::Alert &) { return false; }) == "\"alerts\":1");
+  CHECK(left_by(url, [](const enclava::Alert &) -> bool { throw 7; }) == "\"alerts\":2");
+  for (const char *end : {"", "-wal", "-shm"}) std::remove((file + end).c_str());
+  rmdir(folder);
 }
 
 static void databases() {
@@ -153,7 +200,10 @@ int main() {
   CHECK(opened);
   Gate gate = std::move(opened).value();
   int told = 0;
-  CHECK(gate.on_alert([&](const enclava::Alert &alert) { told += !alert.key_name.empty(); }) == ENCLAVA_STATUS_OK);
+  CHECK(gate.on_alert([&](const enclava::Alert &alert) {
+    told += !alert.key_name.empty();
+    return true;
+  }) == ENCLAVA_STATUS_OK);
   auto made = gate.create_key(
       R"({"name": "Production App", "allowed_models": ["gpt-4"], "daily_spend_limit": 10, "alert_threshold": 0.8})");
   CHECK(made);
@@ -165,6 +215,7 @@ int main() {
   CHECK(gate.leases(made->key.id())->empty());
   CHECK(gate.leases("no key").error().status() == ENCLAVA_STATUS_INVALID_VALUE);
   callbacks();
+  callbacks_that_fail();
   databases();
   CHECK(gate.delete_key(made->key.id()));
   return 0;

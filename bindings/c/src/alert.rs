@@ -138,8 +138,9 @@ pub extern "C" fn enclava_alert_key_name(
 /// lives until the callback returns.
 ///
 /// The callback runs on one thread of the library's own. It may be slow: alerts wait in a bounded queue and never delay a
-/// request. When it returns, the alert was told; one that is cut off with its process is told again by another, if the
-/// ledger outlives them. It must not free the gate, or leave by longjmp or a C++ exception.
+/// request. It returns 0 if the alert was told. After anything else it is called again with the same alert after a while, if
+/// the ledger outlives the process, as another process tells one that was cut off with its own; in `memory:` such an alert is
+/// lost. It must not free the gate, or leave by longjmp or a C++ exception.
 ///
 /// `userdata` must live until enclava_gate_free() has returned, even if another callback replaced this one: then neither
 /// runs or is called again, whatever lives on of the gate. Alerts of the permits and calls that are left are in their
@@ -149,7 +150,7 @@ pub extern "C" fn enclava_alert_key_name(
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_gate_on_alert(
     gate: Option<&enclava_gate>,
-    callback: Option<extern "C" fn(alert: *const enclava_alert, userdata: *mut c_void)>,
+    callback: Option<extern "C" fn(alert: *const enclava_alert, userdata: *mut c_void) -> i32>,
     userdata: *mut c_void,
 ) -> enclava_status {
     guard(|| {
@@ -160,8 +161,7 @@ pub extern "C" fn enclava_gate_on_alert(
         gate.0.on_alert(move |alert| {
             ear.hear()?;
             let told = enclava_alert(alert.clone());
-            callback(&raw const told, userdata.get());
-            Ok::<(), Deaf>(())
+            if callback(&raw const told, userdata.get()) == 0 { Ok(()) } else { Err(Deaf) }
         });
         Ok(())
     })
