@@ -422,6 +422,10 @@ class Gate:
         """`history` for an event loop."""
     async def take_alerts_async(self, most: int | None = None) -> list[Alert]:
         """`take_alerts` for an event loop."""
+    async def refresh_async(self) -> None:
+        """`refresh` for an event loop."""
+    async def flush_async(self) -> None:
+        """`flush` for an event loop."""
     async def leases_async(self, key_id: str, /) -> list[Lease]:
         """`leases` for an event loop."""
     async def usage_async(self, key_id: str, /) -> Balances:

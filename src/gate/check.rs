@@ -38,6 +38,29 @@ pub enum Rule {
     DailyTokens,
 }
 
+impl Rule {
+    /// The name used in every language and on the wire, such as `daily_spend`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Ip => "ip",
+            Self::Endpoint => "endpoint",
+            Self::Purpose => "purpose",
+            Self::Model => "model",
+            Self::InFlight => "in_flight",
+            Self::DailySpend => Meter::DailySpend.as_str(),
+            Self::MonthlySpend => Meter::MonthlySpend.as_str(),
+            Self::DailyTokens => Meter::DailyTokens.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// How a request fared with one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -84,8 +107,7 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in &self.checks {
             let mark = if check.passed { "pass" } else { "FAIL" };
-            let rule = format!("{:?}", check.rule);
-            writeln!(f, "{mark}  {rule:<13} {}", check.note)?;
+            writeln!(f, "{mark}  {:<13} {}", check.rule, check.note)?;
         }
         match &self.denial {
             None => f.write_str("allowed"),
@@ -182,4 +204,21 @@ fn meter_note(meter: Meter, row: &Row, cap: Option<i128>, asked: i128) -> String
     let show = |units| Amount::of(meter, units);
     let limit = cap.map_or("no limit".to_owned(), |cap| format!("limit {}", show(cap)));
     format!("used {}, held {}, asked {}, {limit}", show(row.used), show(row.held), show(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_has_one_name() {
+        use Rule::{DailySpend, DailyTokens, Endpoint, InFlight, Ip, Key, Model, MonthlySpend, Purpose};
+        let rules = [Key, Ip, Endpoint, Purpose, Model, InFlight, DailySpend, MonthlySpend, DailyTokens];
+        let checks = rules.map(|rule| Check { rule, passed: true, note: "well".to_owned() }).to_vec();
+        let told = Decision { denial: None, checks }.to_string();
+        for (rule, line) in rules.into_iter().zip(told.lines()) {
+            assert_eq!(serde_json::to_value(rule).unwrap_or_default(), rule.as_str());
+            assert_eq!(line, format!("pass  {:<13} well", rule.as_str()));
+        }
+    }
 }

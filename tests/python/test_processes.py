@@ -112,6 +112,8 @@ def test_coroutines_do_what_the_plain_calls_do(gate: Gate) -> None:
         await gate.settle_async(settled.detach(), Usage())
         await gate.record_async(made.key.id, tokens=5)
         assert await gate.take_alerts_async() == []
+        await gate.refresh_async()
+        await gate.flush_async()
         assert (await gate.usage_async(made.key.id)).daily_tokens.used == 5
         assert (await gate.rotate_key_async(made.key.id, overlap=1)).key.live_secrets == 2
         assert (await gate.disable_key_async(made.key.id)).state == "disabled"

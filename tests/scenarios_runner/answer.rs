@@ -190,9 +190,8 @@ pub(super) fn balances(balances: &Balances) -> Value {
 
 pub(super) fn decision(decision: &Decision) -> Value {
     let rules = decision.checks().iter().map(|check| {
-        let rule = serde_json::to_value(check.rule).unwrap_or_default();
         let mark = if check.passed { "" } else { "!" };
-        format!("{mark}{}", rule.as_str().unwrap_or_default())
+        format!("{mark}{}", check.rule)
     });
     json!({
         "allowed": decision.is_allowed(),

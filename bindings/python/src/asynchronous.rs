@@ -57,6 +57,9 @@ twins! { Gate:
     /// `take_alerts` for an event loop.
     take_alerts_async of "take_alerts"
         "($self, most=None)"
+    /// `refresh` for an event loop.
+    refresh_async of "refresh"
+        "($self)"
     /// `leases` for an event loop.
     leases_async of "leases"
         "($self, key_id, /)"
@@ -96,6 +99,15 @@ twins! { Gate:
     /// `delete_key` for an event loop.
     delete_key_async of "delete_key"
         "($self, key_id, /)"
+}
+
+#[pymethods]
+impl Gate {
+    /// `flush` for an event loop.
+    fn flush_async<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        // In a thread whatever blocks: it waits for the callbacks of alerts, which may wait for the event loop.
+        coroutine(&slf.getattr("flush")?, true, &PyTuple::empty(slf.py()), None)
+    }
 }
 
 twins! { Call:

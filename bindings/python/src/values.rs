@@ -56,10 +56,11 @@ impl Decision {
     fn checks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         static CHECK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let class = CHECK.import(py, MODULE, "Check")?;
-        let checks = self.0.checks().iter().map(|check| {
-            let rule = serde_json::to_value(check.rule).unwrap_or_default();
-            class.call1((rule.as_str().unwrap_or_default(), check.passed, check.note.as_str()))
-        });
+        let checks = self
+            .0
+            .checks()
+            .iter()
+            .map(|check| class.call1((check.rule.as_str(), check.passed, check.note.as_str())));
         PyList::new(py, checks.collect::<PyResult<Vec<_>>>()?)
     }
 
