@@ -179,6 +179,9 @@ def test_nothing_passes_without_a_rule(gate: Gate, secret: str) -> None:
         ("DELETE", "/v1/files/1"),
         ("POST", "/static/../v1/chat/completions"),
         ("GET", "/static/%2e%2e/secret"),
+        # What a server decoded of `%3F` and `%23`: whoever builds a URL of it ends the path there.
+        ("POST", "/v1/images/generations?x=/completions"),
+        ("POST", "/v1/images/generations#/completions"),
         ("POST", "/static/x\n"),
         ("PUT", "*"),
     ]:

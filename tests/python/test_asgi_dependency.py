@@ -1,12 +1,14 @@
 """`require_key`: the permit in a handler of FastAPI's, and what becomes of it."""
 
+import asyncio
 from decimal import Decimal
 from typing import Annotated, Any
 
 import pytest
-from asgi_driver import ANSWER, CHAT, PRICES, REQUEST, STREAM
+from asgi_driver import ANSWER, CHAT, PRICES, REQUEST, STREAM, Answer, coming, scope
 from dict_ledger import DictLedger
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.testclient import TestClient
@@ -92,6 +94,59 @@ def test_a_stream_outlives_its_handler(gate: Gate) -> None:
     asking, key_id = client(app, gate)
     assert asking.post(CHAT, json=REQUEST).content == b"".join(STREAM)
     assert used(gate, key_id) == COST
+
+
+def test_a_handler_that_is_not_called_costs_nothing(gate: Gate) -> None:
+    app = FastAPI()
+    required = require_key(gate)
+
+    @app.post(CHAT)
+    async def chat(count: int, permit: Annotated[Permit, Depends(required)]) -> None:
+        await permit.settle_response_async(ANSWER)
+        if count == 0:
+            raise RequestValidationError([])
+
+    asking, key_id = client(app, gate)
+    for wrong in ("", "?count=many"):
+        assert asking.post(CHAT + wrong, json=REQUEST).status_code == 422
+        assert used(gate, key_id) == 0
+    assert asking.post(f"{CHAT}?count=0", json=REQUEST).status_code == 422
+    assert used(gate, key_id) == COST, "what the handler settled stays so"
+
+
+def test_the_endpoint_is_the_path_and_not_what_the_client_calls_the_host(gate: Gate) -> None:
+    app = FastAPI()
+
+    @app.post(CHAT)
+    async def chat(permit: Annotated[Permit, Depends(require_key(gate))]) -> None:
+        permit.release()
+
+    asking, _ = client(app, gate)
+    key = gate.create_key("Embeds", allowed_endpoints=["POST /v1/embeddings"], allowed_models=["gpt-4"])
+    headers = {"authorization": f"Bearer {key.secret.reveal()}", "host": "gw/v1/embeddings?"}
+    refused = asking.post(CHAT, json=REQUEST, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "permission_denied")
+
+
+def test_a_body_is_read_within_a_bound(gate: Gate) -> None:
+    app = FastAPI()
+    required = require_key(gate, max_body=1000)
+
+    @app.post(CHAT)
+    async def chat(request: Request, permit: Annotated[Permit, Depends(required)]) -> Any:
+        permit.release()
+        return await request.json()
+
+    asking, _ = client(app, gate)
+    assert asking.post(CHAT, json=REQUEST).json() == REQUEST, "the handler reads it as well"
+    large = asking.post(CHAT, content=b" " * 1001)
+    assert (large.status_code, large.json()["error"]["code"]) == (413, "request_too_large")
+
+    # From a stranger no more is read than came at once.
+    answer = Answer()
+    upload = coming([b"{", b" "], cut=True)
+    asyncio.run(app({**scope(CHAT, "en_" + "0" * 32), "query_string": b""}, upload, answer.take))
+    assert answer.status == 401
 
 
 def test_what_it_refuses_is_answered(gate: Gate) -> None:

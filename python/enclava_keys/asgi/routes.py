@@ -86,7 +86,7 @@ def _parts(pattern: str) -> tuple[str | None, str]:
     return (method, path) if blank else (None, pattern)
 
 
-_ODD = re.compile(r"[\\%;]|//|/\.\.?(?:/|$)")
+_ODD = re.compile(r"[\\%;?#]|//|/\.\.?(?:/|$)")
 
 
 # What a `*` may stand for: a path that every server and proxy behind this one reads the same way.
