@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 import httpx
 from starlette.responses import JSONResponse, StreamingResponse
@@ -13,15 +14,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-# What a client may tell the provider; above all, not its key.
-_PASSED_ON = {
-    "accept",
-    "accept-encoding",
-    "anthropic-beta",
-    "anthropic-version",
-    "content-type",
-    "openai-beta",
-}
+# What a client may tell the provider; not its key, nor that its body is other than the JSON that was read.
+_PASSED_ON = {"accept", "accept-encoding", "anthropic-beta", "anthropic-version", "openai-beta"}
 # What is between two parties, and not for a third.
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "set-cookie", "trailer", "transfer-encoding"}
 _PATIENCE = httpx.Timeout(600, connect=10)
@@ -47,9 +41,11 @@ class Upstream:
     async def call(self, request: Request) -> Response:
         """Send one call on."""
         headers = {name: value for name, value in request.headers.items() if name in _PASSED_ON}
+        headers["content-type"] = "application/json"
         if self._key:
             headers |= {"authorization": f"Bearer {self._key}", "x-api-key": self._key}
-        url = f"{self._base_url}/{request.path_params['path']}"
+        # It was decoded, and is no more than a path: nothing in it begins a query.
+        url = f"{self._base_url}/{quote(request.path_params['path'], safe='/:')}"
         sent = self._client.build_request("POST", url, content=await request.body(), headers=headers)
         try:
             answer = await self._client.send(sent, stream=True)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from upstreams import EVENTS, Provider, Served, gateway
 
 from gateway.app import build
 from gateway.settings import Settings
+from gateway.upstream import Upstream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +47,28 @@ def call(served: Served, made: NewKey, **more: Any) -> httpx.Response:
     return httpx.post(
         f"{served.api}/chat/completions", json={**CALL, **more}, headers=headers, timeout=PATIENCE
     )
+
+
+def test_what_a_client_says_of_its_call_does_not_turn_it_into_another() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
+    upstream = Upstream("http://provider/v1", "key", httpx.MockTransport(answer))
+    app = Starlette(routes=[Route("/{path:path}", upstream.call, methods=["POST"])])
+    headers = {"content-type": "application/json; charset=utf-7", "cookie": "c"}
+    with TestClient(app) as client:
+        for path in ("images/generations%3Fx=/completions", "images%23/a", "models/m:ask"):
+            client.post(f"/{path}", content=b"{}", headers=headers)
+    assert [str(request.url) for request in asked] == [
+        "http://provider/v1/images/generations%3Fx%3D/completions",
+        "http://provider/v1/images%23/a",
+        "http://provider/v1/models/m:ask",
+    ]
+    assert {request.headers["content-type"] for request in asked} == {"application/json"}
+    assert "cookie" not in asked[0].headers
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
