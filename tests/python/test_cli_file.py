@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -152,3 +155,69 @@ def test_a_file_is_looked_after_from_python(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="to: must be a path, not int"):
         database.backup(7)  # type: ignore[arg-type]
     assert repr(database) == f'Sqlite("{url}")'
+
+
+def shell(place: Path, line: str, code: int, **settings: str) -> tuple[str, str]:
+    """Run a line of the shell, where `$keys` is the program."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENCLAVA_")}
+    done = subprocess.run(  # noqa: S603 - the line is ours
+        ["/bin/bash", "-c", line],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=place,
+        env=kept | {"keys": f"{sys.executable} -m enclava_keys"} | settings,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_no_character_costs_a_secret(tmp_path: Path, encoding: str) -> None:
+    settings = {"PYTHONIOENCODING": encoding, "LC_ALL": "C.UTF-8"}
+    out, _ = shell(tmp_path, "$keys --json create 'caf\u00e9 \u2713'", 0, **settings)
+    made = json.loads(out)
+    assert made["key"]["name"] == "caf\u00e9 \u2713"
+    shown, _ = shell(tmp_path, f"$keys show {made['id']}", 0, PYTHONIOENCODING="ascii")
+    assert "caf\\xe9 \\u2713" in shown
+
+
+def test_a_secret_that_could_not_be_written_is_told(tmp_path: Path) -> None:
+    shell(tmp_path, "$keys create k --id k", 0)
+    for command in ("create other --id other", "--json rotate k"):
+        for output in ("> /dev/full", "1>&$gone"):
+            line = f"exec {{gone}}> >(:); wait $!; $keys {command} {output}"
+            _, err = shell(tmp_path, line, 5)
+            assert "but its secret could not be written" in err
+            assert f" {command.split()[-1]}, but" in err
+            if command.startswith("create"):
+                shell(tmp_path, "$keys delete other --yes", 0)
+    _, err = shell(tmp_path, "$keys create lost --id lost >&-", 2)
+    assert "the standard output is closed" in err
+    shell(tmp_path, "$keys show lost", 3)
+
+
+def test_who_reads_no_answer_gets_the_code(tmp_path: Path) -> None:
+    shell(tmp_path, "$keys create k --id k", 0)
+    gone, asked = "exec {gone}> >(:); wait $!; ", {"ENCLAVA_SECRET": "en_1"}
+    for command, code in (("list", 0), ("check", 1), ("doctor", 0)):
+        _, err = shell(tmp_path, f"{gone}$keys {command} 1>&$gone", code, **asked)
+        assert err == ""
+        shell(tmp_path, f"$keys {command} >&-", code, **asked)
+        _, err = shell(tmp_path, f"$keys {command} > /dev/full", 5, **asked)
+        assert "the answer could not be written: No space left on device" in err
+
+
+def test_a_closed_input_holds_no_secret(tmp_path: Path) -> None:
+    shell(tmp_path, "$keys create k --id k", 0)
+    assert "the standard input is closed" in shell(tmp_path, "$keys check <&-", 2)[1]
+    assert "say --yes" in shell(tmp_path, "$keys delete k <&-", 2)[1]
+
+
+def test_an_empty_store_is_not_the_default(tmp_path: Path) -> None:
+    program(tmp_path, "create", "k")
+    assert "must name a store" in program(tmp_path, "--store", "", "list", code=2)[1]
+    assert "must name a store" in program(tmp_path, "list", "--store=", code=2)[1]

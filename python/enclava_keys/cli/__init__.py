@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enclava_keys._native import Gate
 from enclava_keys.cli.care import CARES, care
-from enclava_keys.cli.commands import Stop, run
+from enclava_keys.cli.commands import MAKES_SECRETS, Stop, note, run
 from enclava_keys.cli.parser import parser
 from enclava_keys.errors import AlreadySettled, Conflict, EnclavaError, InvalidRecord, InvalidValue, NotFound
 
@@ -46,22 +47,22 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 def main(arguments: Sequence[str] | None = None, *, open_gate: Callable[..., Gate] = Gate.open) -> int:
     """Do what the arguments say, those of the program by default; answer the exit code."""
     asked = parser().parse_args(arguments)
+    # What cannot be shown here is escaped: a character of a name must not cost a secret.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = _done(asked, open_gate)
-        sys.stdout.flush()
+        return _done(asked, open_gate)
     except Stop as stop:
         return _fail([str(stop)], stop.code)
     except (EnclavaError, TypeError) as error:
         lines = error.errors if isinstance(error, InvalidRecord) else [error]
         return _fail(map(str, lines), next(code for kind, code in _CODES if isinstance(error, kind)))
-    except BrokenPipeError:
-        # Whoever reads has read enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
 
 
 def _done(asked: Namespace, open_gate: Callable[..., Gate]) -> int:
+    if sys.stdout is None and asked.command in MAKES_SECRETS:
+        message = "the standard output is closed: a new secret would be lost"
+        raise Stop(message, 2)
     store = _store(asked)
     if asked.command in CARES:
         return care(store, asked)
@@ -77,12 +78,15 @@ def _doubt(gate: Gate, kinds: tuple[EventKind, ...]) -> None:
     for event in gate.take_events():
         if event.kind in kinds:
             of = f"{event.key_id}: " if event.key_id else ""
-            print(f"enclava-keys: {of}{event.note}", file=sys.stderr)
+            note(f"enclava-keys: {of}{event.note}")
 
 
 def _store(asked: Namespace) -> str:
-    stated: str | None = asked.store or os.environ.get("ENCLAVA_STORE")
-    store = stated or _DEFAULT
+    stated: str | None = asked.store
+    if stated == "":
+        message = "--store: must name a store, as sqlite:///enclava.db does; it is empty"
+        raise Stop(message, 2)
+    store = stated or os.environ.get("ENCLAVA_STORE") or _DEFAULT
     scheme = store.partition(":")[0]
     if scheme == "memory":
         raise Stop(_FORGETS, 2)
@@ -101,7 +105,7 @@ def _find(path: Path, asked: Namespace) -> None:
     if asked.command not in ("create", "import"):
         message = f"there is no {path} here: name the store of your gateway, with --store or ENCLAVA_STORE"
         raise Stop(message, 2)
-    print(f"enclava-keys: keys will be kept in {path.absolute()}", file=sys.stderr)
+    note(f"enclava-keys: keys will be kept in {path.absolute()}")
 
 
 # `id=hex,id=hex`, the first for new secrets.
@@ -118,5 +122,5 @@ def _peppers() -> list[tuple[str, bytes]]:
 
 def _fail(lines: Iterable[str], code: int) -> int:
     for line in lines:
-        print(f"enclava-keys: {line}", file=sys.stderr)
+        note(f"enclava-keys: {line}")
     return code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import getpass
 import json
 import os
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
     from enclava_keys._native import Gate, Key, NewKey
 
-__all__ = ["Stop", "run", "tell"]
+__all__ = ["MAKES_SECRETS", "Stop", "note", "run", "tell"]
+
+MAKES_SECRETS: Final = frozenset({"create", "rotate"})
+"""The commands that show a new secret."""
 
 # Longer than any secret, so that one that is too long is told so.
 _LONGEST_LINE = 1024
@@ -124,17 +129,18 @@ def _fields(asked: Namespace) -> dict[str, Any]:
 
 def _new(asked: Namespace, made: NewKey, what: str) -> None:
     secret = made.secret.reveal()
-    if asked.json:
-        tell(
-            asked,
-            {"api_key": secret, "id": made.key.id, "hint": made.key.hint, "key": made.key.to_dict()},
-            "",
+    if not asked.json:
+        note(f"{what} {tables.printable(made.key.name)} ({made.key.id})")
+        note("copy the secret now: it is not shown again")
+    told = {"api_key": secret, "id": made.key.id, "hint": made.key.hint, "key": made.key.to_dict()}
+    try:
+        # Alone on the standard output, so that it can go where it belongs unseen.
+        _write(_json(told) if asked.json else secret)
+    except OSError as error:
+        message = (
+            f"{what} {made.key.id}, but its secret could not be written: {error.strerror}. Rotate the key"
         )
-        return
-    print(f"{what} {tables.printable(made.key.name)} ({made.key.id})", file=sys.stderr)
-    print("copy the secret now: it is not shown again", file=sys.stderr)
-    # Alone on the standard output, so that it can go where it belongs unseen.
-    print(secret)
+        raise Stop(message, 5) from None
 
 
 def _show(asked: Namespace, key: Key) -> None:
@@ -142,14 +148,42 @@ def _show(asked: Namespace, key: Key) -> None:
 
 
 def tell(asked: Namespace, value: object, text: str) -> None:
-    """Tell people the text, and programs the value."""
-    print(json.dumps(value, indent=2, ensure_ascii=False) if asked.json else text)
+    """Tell people the text, and programs the value. Whoever reads may have read enough."""
+    try:
+        _write(_json(value) if asked.json else text)
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        message = f"the answer could not be written: {error.strerror}"
+        raise Stop(message, 5) from None
+
+
+def note(line: str) -> None:
+    """Say what stands beside the answer. Nothing depends on whether it is heard."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+
+def _write(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:
+        # What is left of it would fail again when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+# Only JSON's own escapes are read as what they stand for.
+def _json(value: object) -> str:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return json.dumps(value, indent=2, ensure_ascii=codecs.lookup(encoding).name != "utf-8")
 
 
 def _confirm(asked: Namespace, key: Key, verb: str, how: str) -> None:
     if asked.yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         message = f"{asked.command} cannot be undone: say --yes"
         raise Stop(message, 2)
     print(
@@ -164,6 +198,9 @@ def _confirm(asked: Namespace, key: Key, verb: str, how: str) -> None:
 def _secret() -> str:
     if secret := os.environ.get("ENCLAVA_SECRET"):
         return secret
+    if sys.stdin is None:
+        message = "there is no secret: the standard input is closed, and ENCLAVA_SECRET is not set"
+        raise Stop(message, 2)
     if sys.stdin.isatty():
         return getpass.getpass("secret (not shown): ")
     return sys.stdin.readline(_LONGEST_LINE).removesuffix("\n").removesuffix("\r")

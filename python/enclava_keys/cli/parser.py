@@ -23,7 +23,7 @@ exit codes:
   3  there is no such key
   4  the state of things forbids it: a revision that moved on, an edit that would widen, a permit that was
      settled before, a read-only store
-  5  the store cannot answer
+  5  the store cannot answer, or the answer cannot be written: of a new key, its id is told, to rotate it
 """
 
 # What is stated by one option each, in the words of the record.
