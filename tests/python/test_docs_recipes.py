@@ -15,7 +15,7 @@ import pytest
 from a2wsgi import WSGIMiddleware
 from starlette.testclient import TestClient
 
-from enclava_keys import Denied, InvalidRecord
+from enclava_keys import Denied, InvalidRecord, InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,3 +162,40 @@ def test_flask() -> None:
     spend = gate.usage(made.key.id).daily_spend
     assert spend.held == 0
     assert spend.used > COST
+
+
+@pytest.mark.usefixtures("place")
+def test_flask_does_not_blame_the_client_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, gate = program(block(RECIPES, "## Flask, and WSGI"))
+    recipe = sys.modules["recipe"]
+    made = gate.create_key("App", daily_spend_limit=1)
+    asking = app.test_client()
+    headers = {"authorization": f"Bearer {made.secret.reveal()}"}
+
+    # A model that cannot be reached costs nothing, whichever way it is asked.
+    def unreached(_body: bytes) -> Any:
+        raise ConnectionRefusedError
+
+    for name, asks in (("ask", CALL), ("ask_streaming", {**CALL, "stream": True})):
+        with monkeypatch.context() as patch:
+            patch.setattr(recipe, name, unreached)
+            answer = asking.post(CHAT, json=asks, headers=headers)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (502, "upstream_failed")
+        assert gate.usage(made.key.id).daily_spend.used == 0
+
+    # What cannot be read of an answer is no reason to keep it: it was paid for.
+    odd = b'{"choices": [], "usage": {"prompt_tokens": -1}}'
+    monkeypatch.setattr(recipe, "ask", lambda _body: odd)
+    answer = asking.post(CHAT, json=CALL, headers=headers)
+    assert (answer.status_code, answer.data) == (200, odd)
+    spend = gate.usage(made.key.id).daily_spend
+    assert spend.used > COST
+    assert spend.held == 0
+
+    # Nor does the gateway's own mistake look like the client's.
+    def mistaken(_body: bytes) -> Any:
+        field = "max_tokens"
+        raise InvalidValue(field, "must be a number")
+
+    monkeypatch.setattr(recipe, "ask", mistaken)
+    assert asking.post(CHAT, json=CALL, headers=headers).status_code == 500
