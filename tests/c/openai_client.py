@@ -33,7 +33,7 @@ def main(url: str, key: str, spent: str) -> None:
     assert "".join(word or "" for word in words) == "It works."
     assert total(url) == Decimal("0.00084")
 
-    # Whether it is streamed is said by the body itself, not by what it holds, and a body may be blank for long.
+    # Whether it is streamed is said by the body and by no member of it, and a body may be blank for long.
     answer = client(key).chat.completions.create(
         model="gpt-4", messages=MESSAGES, max_tokens=100, extra_body={"metadata": {"stream": True}}
     )
