@@ -22,6 +22,7 @@ from dict_ledger import DictLedger
 from programs import python
 
 from enclava_keys import (
+    Alert,
     AlreadySettled,
     Conflict,
     Denied,
@@ -93,6 +94,23 @@ def test_what_is_no_wait_is_refused(gate: Gate, secret: str, wait: object) -> No
         gate.authorize(secret, model="gpt-4", wait=wait)  # type: ignore[arg-type]
     with pytest.raises(InvalidValue, match="wait: must be a number of seconds"):
         asyncio.run(gate.authorize_async(secret, model="gpt-4", wait=wait))  # type: ignore[arg-type]
+
+
+def test_a_flush_leaves_the_loop_to_callbacks(gate: Gate) -> None:
+    made = gate.create_key("k", daily_token_limit=10, alert_threshold=0.5)
+    told: list[str] = []
+
+    async def tell(alert: Alert) -> None:
+        told.append(alert.key_id)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        gate.on_alert(lambda alert: asyncio.run_coroutine_threadsafe(tell(alert), loop).result(20))
+        gate.record(made.key.id, tokens=6)
+        await gate.flush_async()
+
+    asyncio.run(story())
+    assert told == [made.key.id]
 
 
 def test_coroutines_do_what_the_plain_calls_do(gate: Gate) -> None:
