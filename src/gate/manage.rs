@@ -30,16 +30,13 @@ impl Gate {
     /// Makes a key.
     ///
     /// # Errors
-    /// [`Error::InvalidRecord`] with every fault of the spec, [`Error::Conflict`] if its own id is taken.
+    /// [`Error::InvalidRecord`] with every fault of the spec, [`Error::Conflict`] if its own id is taken, or another key has the
+    /// secret that it brings.
     pub fn create_key(&self, spec: &KeySpec) -> Result<NewKey, Error> {
         let made = spec.create(&self.core.peppers, self.core.clock.now())?;
-        let unseen =
-            || InvalidRecord::new("/key_hash", "is for import_key: of a hash there is no secret to show");
-        let secret = made.secret.ok_or_else(unseen)?;
-        let key = Arc::new(made.key);
-        self.keep(&key, None)?;
-        self.happened(EventKind::KeyCreated, &key, "");
-        self.doubt(&key);
+        let unseen = "is for import_key: of a hash there is no secret to show";
+        let secret = made.secret.ok_or_else(|| InvalidRecord::new("/key_hash", unseen))?;
+        let key = self.begin(spec, made.key, Some(&secret))?;
         Ok(NewKey { key, secret })
     }
 
@@ -54,19 +51,7 @@ impl Gate {
             return Err(without_a_secret(made));
         }
         let made = made?;
-        // What another gate took in counts, however recent.
-        self.core.refresher.catch_up(&self.core, self.core.clock.now())?;
-        // Under another pepper its hash is another one, and the secret the same.
-        let owner = |digest: &Digest| self.core.directory.owner(digest);
-        let secret = made.secret.as_ref().map(Secret::reveal);
-        if let Some(other) = secret.and_then(|secret| self.core.peppers.find(secret.as_bytes(), owner)) {
-            return Err(taken(&other));
-        }
-        let key = Arc::new(made.key);
-        self.keep(&key, None)?;
-        self.happened(EventKind::KeyCreated, &key, "");
-        self.doubt(&key);
-        Ok(key)
+        self.begin(spec, made.key, made.secret.as_ref())
     }
 
     /// The key of this id.
@@ -167,6 +152,25 @@ impl Gate {
         self.core.directory.remove(id);
         self.happened(EventKind::KeyDeleted, &key, "");
         Ok(self.core.books.ledger().forget(key.owner())?)
+    }
+
+    // Keeps a new key, whose secret is `secret` where that is known.
+    fn begin(&self, spec: &KeySpec, key: Key, secret: Option<&Secret>) -> Result<Arc<Key>, Error> {
+        if spec.brings_its_secret() {
+            // What another gate took in counts, however recent.
+            self.core.refresher.catch_up(&self.core, self.core.clock.now())?;
+            // Under another pepper its hash is another one, and the secret the same.
+            let owner = |digest: &Digest| self.core.directory.owner(digest);
+            let find = |secret: &Secret| self.core.peppers.find(secret.reveal().as_bytes(), owner);
+            if let Some(other) = secret.and_then(find) {
+                return Err(taken(&other));
+            }
+        }
+        let key = Arc::new(key);
+        self.keep(&key, None)?;
+        self.happened(EventKind::KeyCreated, &key, "");
+        self.doubt(&key);
+        Ok(key)
     }
 
     fn happened(&self, kind: EventKind, key: &Key, note: &str) {
