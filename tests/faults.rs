@@ -263,7 +263,11 @@ struct Careless(Mutex<Vec<Arc<Key>>>);
 impl Store for Careless {
     fn news(&self, _: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
         let keys = self.0.lock().unwrap().clone();
-        Ok(News { generation: u64::try_from(keys.len()).unwrap(), changes: Changes::All(keys) })
+        Ok(News {
+            generation: u64::try_from(keys.len()).unwrap(),
+            changes: Changes::All(keys),
+            unreadable: Vec::new(),
+        })
     }
 
     fn put(&self, key: &Arc<Key>, _: Option<u64>) -> Result<(), StoreError> {

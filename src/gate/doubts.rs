@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::events::EventKind;
+use crate::id::KeyId;
 use crate::key::Key;
+use crate::store::Unreadable;
 use crate::time::Timestamp;
 
 /// What stands for every model or for none elsewhere: `LiteLLM`'s words, and those that people try.
@@ -32,7 +34,14 @@ pub(super) fn tell(core: &Core, keys: &[Arc<Key>], now: Timestamp) {
     tell_of(core, keys, now, EventKind::ModelWord, word);
 }
 
-// The first of them, and how many more there are: a million may have come at once.
+/// Tells which records could not be taken in.
+pub(super) fn tell_unreadable(core: &Core, records: &[Unreadable], now: Timestamp) {
+    let told = records.iter().map(|Unreadable { id, fault }| {
+        (id.as_ref(), format!("the record cannot be read, and its key is unknown here: {fault}"))
+    });
+    tell_first(core, now, EventKind::KeyUnreadable, told);
+}
+
 fn tell_of(
     core: &Core,
     keys: &[Arc<Key>],
@@ -40,11 +49,20 @@ fn tell_of(
     kind: EventKind,
     doubt: impl Fn(&Key) -> Option<String>,
 ) {
-    let mut doubtful = keys.iter().filter_map(|key| Some((key, doubt(key)?)));
-    let Some((key, note)) = doubtful.next() else { return };
+    tell_first(core, now, kind, keys.iter().filter_map(|key| Some((Some(key.id()), doubt(key)?))));
+}
+
+// The first of them, and how many more there are: a million may have come at once.
+fn tell_first<'a>(
+    core: &Core,
+    now: Timestamp,
+    kind: EventKind,
+    mut doubtful: impl Iterator<Item = (Option<&'a KeyId>, String)>,
+) {
+    let Some((id, note)) = doubtful.next() else { return };
     let others = match doubtful.count() {
         0 => String::new(),
         others => format!("; the same of {others} more"),
     };
-    core.events.tell(now, kind, Some(key.id()), note + &others);
+    core.events.tell(now, kind, id, note + &others);
 }

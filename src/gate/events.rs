@@ -61,8 +61,9 @@ pub enum EventKind {
     StoreUnavailable,
     /// The store answers again, or what it holds is valid again.
     StoreRecovered,
-    /// The hashes of a key's secrets are keyed with peppers that this gate was not given: nobody can use it here. The note
-    /// names them, and counts the other keys of that kind that came with it.
+    /// Nobody can use a key here: the hashes of its secrets are keyed with peppers that this gate was not given, or its record
+    /// cannot be read, because a newer release wrote it or other hands. The note says which peppers or what is wrong, and
+    /// counts the other keys of that kind that came with it.
     KeyUnreadable,
     /// A list of a key's models holds a word that stands for every model, or for none, in the lists of other gateways, and is
     /// the name of one model here; the note says which, and counts the other keys of that kind that came with it.

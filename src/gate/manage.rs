@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::events::EventKind;
 use super::{Error, Gate, doubts};
+use crate::budget::Owner;
 use crate::id::KeyId;
 use crate::key::{
     ChangeError, CreateError, Created, Digest, InvalidRecord, Key, KeyEdit, KeySpec, NewSecret, Secret,
@@ -147,11 +148,15 @@ impl Gate {
     /// [`Error::NotFound`]; [`Error::Ledger`] if the store cannot be written (nothing was done), or if the ledger cannot forget
     /// the budgets: the key is gone all the same, and what it used stays, to count for a new key of the same id.
     pub fn delete_key(&self, id: &KeyId) -> Result<(), Error> {
-        let key = self.key(id)?;
-        self.core.refresher.store.remove(id)?;
-        self.core.directory.remove(id);
-        self.happened(EventKind::KeyDeleted, &key, "");
-        Ok(self.core.books.ledger().forget(key.owner())?)
+        // The store has the last word: others may have made the key just now, and a record that cannot be read can go.
+        let removed = self.core.refresher.store.remove(id)?;
+        let known = self.core.directory.remove(id);
+        if !removed && known.is_none() {
+            return Err(Error::no_key(id));
+        }
+        self.core.events.tell(self.core.clock.now(), EventKind::KeyDeleted, Some(id), "");
+        let owner = known.map_or_else(|| Owner::new(id.clone()), |key| key.owner().clone());
+        Ok(self.core.books.ledger().forget(&owner)?)
     }
 
     // Keeps a new key, whose secret is `secret` where that is known.

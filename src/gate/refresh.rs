@@ -7,7 +7,7 @@ use super::core::Core;
 use super::doubts;
 use super::events::EventKind;
 use crate::id::KeyId;
-use crate::store::{Changes, Store, StoreError};
+use crate::store::{Changes, Store, StoreError, Unreadable};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use crate::time::Timestamp;
@@ -130,8 +130,9 @@ impl Refresher {
             Ok(news) => news,
         };
         // News that cannot be taken in are none: whoever was revoked meanwhile may be among them.
-        let changed = apply(core, news.changes, now)?;
+        let changed = apply(core, news.changes, &news.unreadable, now)?;
         answered();
+        doubts::tell_unreadable(core, &news.unreadable, now);
         // The first answer is how the gate begins.
         if changed != Changed::default() && known.generation.is_some() {
             let Changed { put, removed } = changed;
@@ -156,10 +157,18 @@ struct Changed {
     removed: usize,
 }
 
-fn apply(core: &Core, changes: Changes, now: Timestamp) -> Result<Changed, StoreError> {
+fn apply(
+    core: &Core,
+    changes: Changes,
+    unreadable: &[Unreadable],
+    now: Timestamp,
+) -> Result<Changed, StoreError> {
     let (put, gone) = match changes {
         Changes::None => return Ok(Changed::default()),
-        Changes::Some(put, gone) => (put, gone),
+        Changes::Some(put, mut gone) => {
+            gone.extend(unreadable.iter().filter_map(|record| record.id.clone()));
+            (put, gone)
+        }
         Changes::All(put) => {
             let gone = core.directory.others(&put);
             (put, gone)

@@ -175,7 +175,7 @@ impl Store for PolicyFile {
         } else {
             Changes::All(state.keys.values().cloned().collect())
         };
-        Ok(News { generation: state.generation, changes })
+        Ok(News { generation: state.generation, changes, unreadable: Vec::new() })
     }
 
     fn put(&self, _: &Arc<Key>, _: Option<u64>) -> Result<(), StoreError> {

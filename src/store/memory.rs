@@ -50,7 +50,7 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn news(&self, since: Option<u64>, _: Timestamp) -> Result<News, StoreError> {
         let records = self.0.records.lock();
-        Ok(News { generation: records.generation, changes: records.since(since) })
+        Ok(News { generation: records.generation, changes: records.since(since), unreadable: Vec::new() })
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {

@@ -54,6 +54,18 @@ pub struct News {
     pub generation: u64,
     /// What it consists of.
     pub changes: Changes,
+    /// Records that are among the changes and cannot be read. Their keys are unknown, as if they were removed, until they
+    /// can be; all else goes on.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A record that is kept and cannot be read: a newer release wrote it, or other hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Whose it is; `None` where that cannot be read either.
+    pub id: Option<KeyId>,
+    /// Why not.
+    pub fault: InvalidRecord,
 }
 
 /// How the records changed.

@@ -89,6 +89,7 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
             "policy::purpose::Purpose",
             "key::prefix::Prefix",
             "store::Changes",
+            "store::Unreadable",
         ],
     ),
     (

@@ -309,6 +309,15 @@ fn files() -> Collected {
         seen.debug(tally);
         seen.json(tally);
     });
+    // A record that other hands wrote, with a secret where none belongs.
+    let path = folder.path().join("enclava.db");
+    let wrong = format!(r#"{{"id": "a", "name": "a", "secret": "{IMPORTED}", "{IMPORTED}": 1}}"#);
+    let connection = rusqlite::Connection::open(path).expect("a database");
+    connection.execute("UPDATE keys SET record = ?1", [&wrong]).expect("a record");
+    let news = database.store().news(None, Timestamp::EPOCH).expect("news");
+    assert_eq!(news.unreadable.len(), 1);
+    seen.debug(&news);
+    seen.json(&Gate::open(&url).expect("a gate").take_events(1));
     seen.debug(&Durability::default());
     // URLs of other databases, with their passwords.
     for url in [IMPORTED, &format!("sqlite://user:{IMPORTED}@host/a.db"), &format!("{url}?key={IMPORTED}")] {

@@ -140,7 +140,7 @@ impl Store for ForeignStore {
             (false, true) => Changes::None,
             (false, false) => Changes::Some(told.put, told.gone),
         };
-        Ok(News { generation, changes })
+        Ok(News { generation, changes, unreadable: Vec::new() })
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {

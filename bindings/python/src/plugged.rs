@@ -136,7 +136,7 @@ impl Store for PythonStore {
             let gone = removed.iter().map(|id| id.parse().map_err(|_| no_id())).collect::<Result<_, _>>()?;
             Changes::Some(keys, gone)
         };
-        Ok(News { generation, changes })
+        Ok(News { generation, changes, unreadable: Vec::new() })
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {

@@ -4,25 +4,51 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, Rows};
+use rusqlite::{Connection, Row, Rows};
 
 use super::fault::Fault;
-use crate::key::{InvalidRecord, Key};
+use crate::key::Key;
+use crate::store::Unreadable;
 
 /// Records that are handed to a thread at once.
 const CHUNK: usize = 2_048;
 /// More threads than this wait for the one that reads.
 const MOST_THREADS: usize = 4;
 
-type Parsed = Result<Vec<Arc<Key>>, InvalidRecord>;
+/// Records as they were read.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) keys: Vec<Arc<Key>>,
+    /// Those that cannot be.
+    pub(super) unreadable: Vec<Unreadable>,
+}
 
-pub(super) fn parse<'a>(records: impl IntoIterator<Item = &'a str>) -> Parsed {
-    records.into_iter().map(|record| Ok(Arc::new(Key::from_record_json(record)?))).collect()
+impl Parsed {
+    fn add(&mut self, id: &[u8], record: &[u8]) {
+        match Key::from_record_json(record) {
+            Ok(key) => self.keys.push(Arc::new(key)),
+            Err(fault) => {
+                let id = str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+                self.unreadable.push(Unreadable { id, fault });
+            }
+        }
+    }
+}
+
+/// The keys that changed after `generation`.
+pub(super) fn later_keys(connection: &Connection, generation: i64) -> Result<Parsed, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id, record FROM keys WHERE generation > ?1")?;
+    let mut rows = statement.query([generation])?;
+    let mut parsed = Parsed::default();
+    while let Some(row) = rows.next()? {
+        parsed.add(bytes(row, 0)?, bytes(row, 1)?);
+    }
+    Ok(parsed)
 }
 
 /// Every key of the database, in the order of their ids: so each finds its place in the directory beside the last.
 pub(super) fn every_key(connection: &Connection) -> Result<Parsed, Fault> {
-    let mut statement = connection.prepare_cached("SELECT record FROM keys ORDER BY id")?;
+    let mut statement = connection.prepare_cached("SELECT id, record FROM keys ORDER BY id")?;
     let mut rows = statement.query([])?;
     let first = Chunk::read(&mut rows)?;
     if first.ends.len() < CHUNK {
@@ -49,25 +75,25 @@ pub(super) fn every_key(connection: &Connection) -> Result<Parsed, Fault> {
             }
         }
         drop(send);
-        let lost = |_| vec![(0, Err(InvalidRecord::new("", "could not be read: a thread failed")))];
-        parsed.extend(threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(lost)));
-        parsed.sort_unstable_by_key(|(place, _)| *place);
-        let mut keys = Vec::new();
-        for (_, chunk) in parsed {
-            match chunk {
-                Ok(chunk) => keys.extend(chunk),
-                Err(fault) => return Ok(Err(fault)),
-            }
+        for thread in threads {
+            parsed.extend(thread.join().map_err(|_| Fault::told("a thread that reads key records failed"))?);
         }
-        Ok(Ok(keys))
+        parsed.sort_unstable_by_key(|(place, _)| *place);
+        let mut all = Parsed::default();
+        for (_, chunk) in parsed {
+            all.keys.extend(chunk.keys);
+            all.unreadable.extend(chunk.unreadable);
+        }
+        Ok(all)
     })
 }
 
-/// Records one behind another, in one block.
+/// Records one behind another, each behind its id, in one block.
 #[derive(Default)]
 struct Chunk {
-    records: String,
-    ends: Vec<usize>,
+    block: Vec<u8>,
+    // Of each id and of each record.
+    ends: Vec<[usize; 2]>,
 }
 
 impl Chunk {
@@ -76,16 +102,29 @@ impl Chunk {
         while chunk.ends.len() < CHUNK
             && let Some(row) = rows.next()?
         {
-            chunk.records.push_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
-            chunk.ends.push(chunk.records.len());
+            chunk.block.extend_from_slice(bytes(row, 0)?);
+            let id = chunk.block.len();
+            chunk.block.extend_from_slice(bytes(row, 1)?);
+            chunk.ends.push([id, chunk.block.len()]);
         }
         Ok(chunk)
     }
 
     fn parse(&self) -> Parsed {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        parse(starts.zip(&self.ends).filter_map(|(start, &end)| self.records.get(start..end)))
+        let mut parsed = Parsed::default();
+        let mut start = 0;
+        for &[id, record] in &self.ends {
+            let part = |from: usize, to: usize| self.block.get(from..to).unwrap_or_default();
+            parsed.add(part(start, id), part(id, record));
+            start = record;
+        }
+        parsed
     }
+}
+
+/// What is in a column, whatever it is: what is no text is no record either.
+pub(super) fn bytes<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
+    Ok(row.get_ref(column)?.as_bytes().unwrap_or_default())
 }
 
 // Whatever is wrong with one chunk, the others are taken, so that whoever reads does not wait for nobody.

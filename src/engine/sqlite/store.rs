@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::connection::Database;
 use super::fault::Fault;
 use super::file::{self, Identity};
-use super::load;
+use super::load::{self, Parsed};
 use crate::id::KeyId;
-use crate::key::{InvalidRecord, Key};
+use crate::key::Key;
 use crate::per_process::PerProcess;
 use crate::store::{Changes, News, Store, StoreError};
 use crate::time::Timestamp;
@@ -56,14 +56,7 @@ impl Store for SqliteStore {
         let replaced = self.was_replaced().map_err(|fault| self.told(&fault))?;
         let since = since.filter(|_| !replaced).and_then(|since| i64::try_from(since).ok());
         let news = self.database.read_records(|connection| news(connection, since));
-        let (generation, records) = news.map_err(|fault| self.told(&fault))?;
-        let generation = u64::try_from(generation).unwrap_or_default();
-        let changes = match records {
-            Records::Same => Changes::None,
-            Records::Some(put, gone) => Changes::Some(load::parse(put.iter().map(String::as_str))?, gone),
-            Records::All(keys) => Changes::All(keys?),
-        };
-        Ok(News { generation, changes })
+        news.map_err(|fault| self.told(&fault))
     }
 
     fn put(&self, key: &Arc<Key>, replaces: Option<u64>) -> Result<(), StoreError> {
@@ -85,39 +78,37 @@ impl Store for SqliteStore {
     }
 }
 
-enum Records {
-    Same,
-    Some(Vec<String>, Vec<KeyId>),
-    All(Result<Vec<Arc<Key>>, InvalidRecord>),
-}
-
-fn news(connection: &Connection, since: Option<i64>) -> Result<(i64, Records), Fault> {
+fn news(connection: &Connection, since: Option<i64>) -> Result<News, Fault> {
     let sql = "SELECT generation, known_from FROM news";
     let (generation, known_from): (i64, i64) =
         connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let texts = |sql: &str, since: i64| -> Result<Vec<String>, Fault> {
-        let mut statement = connection.prepare_cached(sql)?;
-        let texts = statement.query_map([since], |row| row.get(0))?;
-        Ok(texts.collect::<Result<_, _>>()?)
-    };
-    let records = match since {
-        Some(since) if since == generation => Records::Same,
+    let (changes, unreadable) = match since {
+        Some(since) if since == generation => (Changes::None, Vec::new()),
         Some(since) if (known_from..generation).contains(&since) => {
-            let put = texts("SELECT record FROM keys WHERE generation > ?1", since)?;
-            let gone = texts("SELECT id FROM removed_keys WHERE generation > ?1", since)?;
-            Records::Some(put, gone.iter().filter_map(|id| id.parse().ok()).collect())
+            let Parsed { keys, unreadable } = load::later_keys(connection, since)?;
+            (Changes::Some(keys, removed_keys(connection, since)?), unreadable)
         }
-        _ => Records::All(load::every_key(connection)?),
+        _ => {
+            let Parsed { keys, unreadable } = load::every_key(connection)?;
+            (Changes::All(keys), unreadable)
+        }
     };
-    Ok((generation, records))
+    Ok(News { generation: u64::try_from(generation).unwrap_or_default(), changes, unreadable })
+}
+
+fn removed_keys(connection: &Connection, since: i64) -> Result<Vec<KeyId>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id FROM removed_keys WHERE generation > ?1")?;
+    let ids = statement.query_map([since], |row| row.get::<_, String>(0))?;
+    let ids: Vec<String> = ids.collect::<Result<_, _>>()?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
 // The conflict, if the record or one of its secrets is not free.
 fn put(connection: &Connection, key: &Key, replaces: Option<u64>) -> Result<Result<(), String>, Fault> {
     let id = key.id().to_string();
-    let before: Option<(i64, String)> = connection
+    let before: Option<(i64, Vec<u8>)> = connection
         .prepare_cached("SELECT revision, record FROM keys WHERE id = ?1")?
-        .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([&id], |row| Ok((row.get(0)?, load::bytes(row, 1)?.to_vec())))
         .optional()?;
     let revision = before.as_ref().map(|(revision, _)| revision.cast_unsigned());
     if revision != replaces {
@@ -136,7 +127,7 @@ fn put(connection: &Connection, key: &Key, replaces: Option<u64>) -> Result<Resu
         }
     }
     if let Some((_, record)) = &before {
-        forget_secrets(connection, record)?;
+        forget_secrets(connection, &id, record)?;
     }
     for secret in key.secrets() {
         let sql = "INSERT INTO secrets VALUES (?1, ?2)";
@@ -157,10 +148,10 @@ fn put(connection: &Connection, key: &Key, replaces: Option<u64>) -> Result<Resu
 fn remove(connection: &Connection, id: &KeyId) -> Result<bool, Fault> {
     let id = id.to_string();
     let sql = "DELETE FROM keys WHERE id = ?1 RETURNING record";
-    let record: Option<String> =
-        connection.prepare_cached(sql)?.query_row([&id], |row| row.get(0)).optional()?;
+    let removed = connection.prepare_cached(sql)?.query_row([&id], |row| Ok(load::bytes(row, 0)?.to_vec()));
+    let record: Option<Vec<u8>> = removed.optional()?;
     let Some(record) = record else { return Ok(false) };
-    forget_secrets(connection, &record)?;
+    forget_secrets(connection, &id, &record)?;
     let generation = next_generation(connection)?;
     connection
         .prepare_cached("INSERT OR REPLACE INTO removed_keys VALUES (?1, ?2)")?
@@ -177,9 +168,12 @@ fn remove(connection: &Connection, id: &KeyId) -> Result<bool, Fault> {
     Ok(true)
 }
 
-fn forget_secrets(connection: &Connection, record: &str) -> Result<(), Fault> {
-    let before =
-        Key::from_record_json(record).map_err(|fault| Fault::told(format!("a key record: {fault}")))?;
+fn forget_secrets(connection: &Connection, id: &str, record: &[u8]) -> Result<(), Fault> {
+    let Ok(before) = Key::from_record_json(record) else {
+        // Which they were is not known: the whole list is looked through for them.
+        connection.execute("DELETE FROM secrets WHERE key = ?1", [id])?;
+        return Ok(());
+    };
     for secret in before.secrets() {
         let sql = "DELETE FROM secrets WHERE digest = ?1";
         connection.prepare_cached(sql)?.execute([secret.hash().digest().as_bytes()])?;
