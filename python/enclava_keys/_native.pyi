@@ -311,10 +311,12 @@ class Gate:
         """Take in a key of a JSON object with the same fields and its `name`."""
     def keys(self, after: str | None = None, limit: int | None = None) -> list[Key]:
         """Tell the keys after the id `after`, at most `limit`, in the order of their ids: generated ids first, by their
-        making, then ids of your own, by their text.
+        making, then ids of your own, by their text. They are as old as `key` says.
         """
     def key(self, key_id: str, /) -> Key:
-        """Tell the key of this id. Raises `NotFound`."""
+        """Tell the key of this id, no older than for a call: a store that others write to is asked for news once in every
+        refresh interval. While it does not answer, what is known is told. Raises `NotFound`.
+        """
     def update_key(
         self,
         key_id: str,
@@ -438,6 +440,10 @@ class Gate:
         """`import_key` for an event loop."""
     async def import_key_json_async(self, body: bytes | str, /) -> Key:
         """`import_key_json` for an event loop."""
+    async def keys_async(self, after: str | None = None, limit: int | None = None) -> list[Key]:
+        """`keys` for an event loop."""
+    async def key_async(self, key_id: str, /) -> Key:
+        """`key` for an event loop."""
     async def update_key_async(
         self,
         key_id: str,

@@ -89,7 +89,7 @@ impl Gate {
     /// # Errors
     /// [`Error::NotFound`] without such a key, [`Error::Conflict`] if the request id was used before, [`Error::Ledger`].
     pub fn record(&self, id: &KeyId, usage: Usage, request_id: Option<&str>) -> Result<Settlement, Error> {
-        let subject = self.subject(id)?;
+        let subject = self.look_up(|keys| Subject::of(keys, id)).ok_or_else(|| Error::no_key(id))?;
         let mut hold = match request_id {
             None => {
                 self.core.lanes.add(Count::NotAdmitted);
@@ -152,10 +152,6 @@ impl Gate {
         Ok(permit)
     }
 
-    pub(super) fn subject(&self, id: &KeyId) -> Result<Subject, Error> {
-        Subject::of(&self.core.directory, id).ok_or_else(|| Error::no_key(id))
-    }
-
     fn end(&self, permit: &PermitId, phase: Phase, usage: Usage) -> Result<Settlement, Error> {
         let find = |owner: &Owner| {
             self.core.books.hold(owner, permit.hold).map_err(|closing| match closing {
@@ -163,7 +159,8 @@ impl Gate {
                 Closing::NotFound | Closing::Already => not_remembered(permit),
             })
         };
-        if let Some(subject) = Subject::of(&self.core.directory, &permit.key) {
+        // The limits in force now decide who is told of the charge.
+        if let Some(subject) = self.look_up(|keys| Subject::of(keys, &permit.key)) {
             let mut hold = find(subject.key.owner())?;
             self.core.close(&subject, &mut hold, phase, usage)
         } else {

@@ -55,18 +55,19 @@ impl Gate {
         self.begin(spec, made.key, made.secret.as_ref())
     }
 
-    /// The key of this id.
+    /// The key of this id, no older than for a call: a store that others write to is asked for news once in every refresh
+    /// interval. While it does not answer, what is known is told.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn key(&self, id: &KeyId) -> Result<Arc<Key>, Error> {
-        self.core.directory.get(id).ok_or_else(|| Error::no_key(id))
+        self.look_up(|keys| keys.get(id)).ok_or_else(|| Error::no_key(id))
     }
 
     /// The keys after `after`, at most `limit`, in the order of their ids: generated ones first, by their making, then ids of
-    /// one's own, by their text.
+    /// one's own, by their text. They are as old as [`Gate::key`] says.
     pub fn keys(&self, after: Option<&KeyId>, limit: usize) -> Vec<Arc<Key>> {
-        self.core.directory.list(after, limit)
+        self.look_up(|keys| Some(keys.list(after, limit))).unwrap_or_default()
     }
 
     /// Edits a key: what the edit does not name stays, what it clears is gone.
@@ -207,7 +208,7 @@ impl Gate {
         self.core.refresher.catch_up(&self.core, now)?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let key = self.key(id)?;
+            let key = self.core.directory.get(id).ok_or_else(|| Error::no_key(id))?;
             if let Some(expected) = expected.filter(|&expected| expected != key.revision()) {
                 let revision = key.revision();
                 return Err(Error::Conflict(format!(

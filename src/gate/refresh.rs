@@ -61,6 +61,11 @@ impl Refresher {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Whether there may be news at all.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Asks if the interval has passed.
     #[inline]
     pub(super) fn keep_up(&self, core: &Core, now: Timestamp) -> Result<(), Denial> {

@@ -133,6 +133,8 @@ def test_coroutines_do_what_the_plain_calls_do(gate: Gate) -> None:
         await gate.refresh_async()
         await gate.flush_async()
         assert (await gate.usage_async(made.key.id)).daily_tokens.used == 5
+        assert await gate.key_async(made.key.id) == made.key
+        assert await gate.keys_async(limit=9) == [made.key]
         assert (await gate.rotate_key_async(made.key.id, overlap=1)).key.live_secrets == 2
         assert (await gate.disable_key_async(made.key.id)).state == "disabled"
         assert (await gate.enable_key_async(made.key.id)).state == "active"

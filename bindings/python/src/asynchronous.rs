@@ -78,6 +78,12 @@ twins! { Gate:
     /// `import_key_json` for an event loop.
     import_key_json_async of "import_key_json"
         "($self, body, /)"
+    /// `keys` for an event loop.
+    keys_async of "keys"
+        "($self, after=None, limit=None)"
+    /// `key` for an event loop.
+    key_async of "key"
+        "($self, key_id, /)"
     /// `update_key` for an event loop.
     update_key_async of "update_key"
         "($self, key_id, /, *, widen=False, revision=None, **changes)"

@@ -56,19 +56,27 @@ impl Gate {
     }
 
     /// Tell the keys after the id `after`, at most `limit`, in the order of their ids: generated ids first, by their
-    /// making, then ids of your own, by their text.
+    /// making, then ids of your own, by their text. They are as old as `key` says.
     #[pyo3(signature = (after = None, limit = None))]
-    fn keys(&self, after: Option<&Bound<'_, PyAny>>, limit: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Key>> {
+    fn keys(
+        &self,
+        py: Python<'_>,
+        after: Option<&Bound<'_, PyAny>>,
+        limit: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<Key>> {
         let after = after.map(key_named).transpose()?;
         let limit = limit.map_or(Ok(u64::MAX), |limit| count("limit", limit))?;
-        let keys = self.open_core()?.keys(after.as_ref(), usize::try_from(limit).unwrap_or(usize::MAX));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let keys = self.run(py, self.open_core()?, |core| core.keys(after.as_ref(), limit));
         Ok(keys.into_iter().map(|key| Key::new(key, self)).collect())
     }
 
-    /// Tell the key of this id. Raises `NotFound`.
+    /// Tell the key of this id, no older than for a call: a store that others write to is asked for news once in every
+    /// refresh interval. While it does not answer, what is known is told. Raises `NotFound`.
     #[pyo3(signature = (key_id, /))]
     fn key(&self, py: Python<'_>, key_id: &Bound<'_, PyAny>) -> PyResult<Key> {
-        let key = self.open_core()?.key(&key_named(key_id)?);
+        let id = key_named(key_id)?;
+        let key = self.run(py, self.open_core()?, |core| core.key(&id));
         key.map(|key| Key::new(key, self)).map_err(|error| raised(py, error))
     }
 
