@@ -212,7 +212,7 @@ impl Core {
         let recorded = self.books.record(subject.account(), hold, usage, self.clock.now());
         let notices = recorded.map_err(|error| match error {
             NotReserved::Failed(error) => self.failed(error),
-            NotReserved::Conflict | NotReserved::Crowded | NotReserved::Refused(_) => {
+            NotReserved::Conflict | NotReserved::Ended | NotReserved::Crowded | NotReserved::Refused(_) => {
                 Error::Conflict("this request_id was used before; nothing was charged".into())
             }
         })?;
@@ -257,6 +257,9 @@ impl Core {
             NotReserved::Crowded => Denial::new(Reason::RateLimited),
             NotReserved::Conflict => {
                 Denial::conflict("this request_id belongs to another request of this key")
+            }
+            NotReserved::Ended => {
+                Denial::conflict("this request_id was used by a call that has ended; give a new one")
             }
             NotReserved::Failed(_) => Denial::new(Reason::LedgerUnavailable),
         }

@@ -102,7 +102,10 @@ impl Books {
                         return Err(NotReserved::Conflict);
                     }
                 }
-                Outcome::Unexpected(Some(_)) => return Err(NotReserved::Conflict),
+                Outcome::Unexpected(Some(found)) if found.standing.phase.is_live() => {
+                    return Err(NotReserved::Conflict);
+                }
+                Outcome::Unexpected(Some(_)) => return Err(NotReserved::Ended),
                 Outcome::Unexpected(None) => return Err(inconsistent().into()),
                 Outcome::Elsewhen(other) => now = other,
             }

@@ -56,8 +56,10 @@ pub enum NotReserved {
     Refused(Refusal),
     /// The owner has as many calls in flight as it may.
     Crowded,
-    /// Another request has, or had, the same request id.
+    /// Another request has the same request id, or the hold is not live any more.
     Conflict,
+    /// A call that has ended had the same request id, or usage was recorded by it.
+    Ended,
     /// The ledger could not tell.
     Failed(LedgerError),
 }
@@ -68,7 +70,7 @@ impl NotReserved {
         match self {
             Self::Refused(refusal) => refusal.transient,
             Self::Crowded => true,
-            Self::Conflict | Self::Failed(_) => false,
+            Self::Conflict | Self::Ended | Self::Failed(_) => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::{Changes, News, Store, StoreError};
+use super::{Changes, News, Store, StoreError, out_of_step};
 use crate::id::KeyId;
 use crate::key::{ById, Digest, Key};
 use crate::sync::Mutex;
@@ -57,10 +57,7 @@ impl Store for MemoryStore {
         let mut records = self.0.records.lock();
         let kept = records.keys.get(key.id()).map(|ById(kept)| kept.revision());
         if kept != replaces {
-            return Err(StoreError::Conflict(match kept {
-                Some(kept) => format!("key {} is at revision {kept}", key.id()),
-                None => format!("key {} does not exist", key.id()),
-            }));
+            return Err(StoreError::Conflict(out_of_step(key.id(), kept, replaces)));
         }
         if let Some(other) = records.rival(key) {
             return Err(StoreError::Conflict(format!("key {other} already has this secret")));
@@ -152,6 +149,17 @@ mod tests {
             r#"{{"id":"{id}","name":"{id}","revision":{revision},"key_hash":"sha256:{secret:064x}"}}"#
         );
         Arc::new(Key::from_record_json(json).unwrap())
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_record_is_told() {
+        let store = MemoryStore::new();
+        let conflict = |message: &str| Err(StoreError::Conflict(message.into()));
+        assert_eq!(store.put(&key("a", 2, 1), Some(1)), conflict("key a does not exist"));
+        store.put(&key("a", 1, 1), None).unwrap();
+        let taken = conflict("there is a key a already; choose another id");
+        assert_eq!(store.put(&key("a", 1, 2), None), taken);
+        assert_eq!(store.put(&key("a", 3, 1), Some(2)), conflict("key a is at revision 1"));
     }
 
     #[test]

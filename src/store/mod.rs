@@ -79,6 +79,15 @@ pub enum Changes {
     All(Vec<Arc<Key>>),
 }
 
+/// Why a record is not put in the place of that of revision `kept`, when it `replaces` another one.
+pub(crate) fn out_of_step(id: &KeyId, kept: Option<u64>, replaces: Option<u64>) -> String {
+    match (kept, replaces) {
+        (None, _) => format!("key {id} does not exist"),
+        (Some(_), None) => format!("there is a key {id} already; choose another id"),
+        (Some(kept), Some(_)) => format!("key {id} is at revision {kept}"),
+    }
+}
+
 /// Why a store did not do as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -107,8 +107,8 @@ class DictStore:
         with self._lock:
             kept = self._records.get(key_id)
             if (kept[0] if kept else None) != replaces:
-                message = f"key {key_id} is not at revision {replaces}"
-                raise Conflict(message)
+                taken = f"there is a key {key_id} already; choose another id"
+                raise Conflict(taken if replaces is None else f"key {key_id} is not at revision {replaces}")
             self._records[key_id] = (revision, record)
             self._generation += 1
 

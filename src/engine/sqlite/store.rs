@@ -12,7 +12,7 @@ use super::load::{self, Parsed};
 use crate::id::KeyId;
 use crate::key::Key;
 use crate::per_process::PerProcess;
-use crate::store::{Changes, News, Store, StoreError};
+use crate::store::{Changes, News, Store, StoreError, out_of_step};
 use crate::time::Timestamp;
 
 /// How many removals are remembered one by one; a gate further behind is given everything.
@@ -112,10 +112,7 @@ fn put(connection: &Connection, key: &Key, replaces: Option<u64>) -> Result<Resu
         .optional()?;
     let revision = before.as_ref().map(|(revision, _)| revision.cast_unsigned());
     if revision != replaces {
-        return Ok(Err(match revision {
-            Some(revision) => format!("key {id} is at revision {revision}"),
-            None => format!("key {id} does not exist"),
-        }));
+        return Ok(Err(out_of_step(key.id(), revision, replaces)));
     }
     for secret in key.secrets() {
         let owner: Option<String> = connection
