@@ -1,4 +1,12 @@
-//! Characters that do not show, and so make two different names look the same.
+//! Text for people: characters that do not show, and so make two different names look the same; and what the system says.
+
+use std::io;
+
+/// What the system says of an error, without its number.
+pub(crate) fn spoken(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words).to_owned()
+}
 
 /// Whether `c` is white space, a control character or a format character (Unicode `Cc` and `Cf`): a trailing
 /// newline, a zero-width space, a direction mark.
@@ -19,7 +27,13 @@ fn is_format(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_hidden;
+    use super::*;
+
+    #[test]
+    fn the_system_is_quoted_without_its_number() {
+        assert_eq!(spoken(&io::Error::from_raw_os_error(2)), "No such file or directory");
+        assert_eq!(spoken(&io::Error::other("cut off")), "cut off");
+    }
 
     #[test]
     fn what_does_not_show_is_hidden() {

@@ -123,6 +123,8 @@ fn a_broken_file_keeps_the_last_good_one_in_force() {
 fn there_is_no_gate_without_a_good_file() {
     let missing = Gate::open("file:///nowhere/policy.json").unwrap_err();
     assert!(matches!(&missing, Error::Ledger(_)), "{missing}");
+    let told = "the store cannot answer: policy file /nowhere/policy.json: No such file or directory";
+    assert_eq!(missing.to_string(), told);
     let scene = Scene::new(&record("alice", ALICE, r#", "alert_threshold": 80"#));
     let invalid = Gate::open(&format!("file://{}", scene.path.display())).unwrap_err();
     assert!(invalid.to_string().contains("/keys/0/alert_threshold"), "{invalid}");

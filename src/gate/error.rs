@@ -92,7 +92,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict(message) | StoreError::ReadOnly(message) => Self::Conflict(message),
             StoreError::Invalid(invalid) => Self::InvalidRecord(invalid),
-            StoreError::Unavailable(message) => Self::Ledger(LedgerError::new(message)),
+            StoreError::Unavailable(message) => Self::Ledger(LedgerError::of_store(message)),
         }
     }
 }

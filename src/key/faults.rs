@@ -126,6 +126,10 @@ pub(super) fn shortened(name: &str) -> String {
 pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, bool)> {
     // Names longer than any of ours are not worth comparing.
     let name: String = name.chars().take(64).collect::<String>().to_lowercase();
+    let names: Vec<&str> = names.into_iter().collect();
+    if let Some(meant) = mistyped(&name, &names) {
+        return Some((meant, true));
+    }
     let score = |known: &str| {
         // `models` is no misspelling of `allowed_models`, and yet it is what was meant.
         let part = name.len() >= 4 && known.contains(&name) || known.len() >= 4 && name.contains(known);
@@ -135,6 +139,14 @@ pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
     // Of equals the first, since fields are ordered with the commoner ones before.
     let best = scored.reduce(|best, next| if next.0.total_cmp(&best.0).is_gt() { next } else { best });
     best.map(|(score, known)| (known, score.total_cmp(&PROBABLY).is_ge()))
+}
+
+// The one that `name` is a slip of the hand away from, or two, however it looks. In short names every letter counts.
+fn mistyped<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let letters = name.chars().count();
+    let slips = names.iter().map(|known| (strsim::damerau_levenshtein(name, &known.to_lowercase()), *known));
+    let near = slips.filter(|(slips, _)| matches!((slips, letters), (0, _) | (1, 3..) | (2, 6..)));
+    near.min_by_key(|(slips, _)| *slips).map(|(_, known)| known)
 }
 
 #[cfg(test)]
@@ -174,6 +186,9 @@ mod tests {
         assert_eq!(nearest("daily_limit", names), Some(("daily_spend_limit", true)));
         assert_eq!(nearest("Name", names), Some(("name", true)));
         assert_eq!(nearest("token", names), Some(("daily_token_limit", true)));
+        assert_eq!(nearest("daily_spent_limit", names), Some(("daily_spend_limit", true)));
+        assert_eq!(nearest("daliy_spend_limti", names), Some(("daily_spend_limit", true)));
         assert!(!nearest("zzz", names).unwrap().1);
+        assert!(!nearest("ix", ["id", "name"]).unwrap().1);
     }
 }

@@ -31,6 +31,13 @@ pub(super) fn parse_object_within(json: &[u8], longest: usize) -> Result<Members
         return Err(larger_than(longest));
     }
     let Ok(text) = str::from_utf8(json) else { return refused("is not UTF-8") };
+    // What editors and shells make of a file, which the parser tells in riddles.
+    if text.starts_with('\u{feff}') {
+        return refused("begins with a byte order mark: save it without");
+    }
+    if text.trim_ascii().is_empty() {
+        return refused("is empty");
+    }
     let mut faults = Faults::default();
     match serde_json::from_str(text) {
         Ok(RawMembers(members)) => {

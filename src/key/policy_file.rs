@@ -141,6 +141,12 @@ mod tests {
     }
 
     #[test]
+    fn what_an_editor_made_of_a_file_is_told_in_words() {
+        assert_eq!(faults("\u{feff}{}"), ["begins with a byte order mark: save it without"]);
+        assert_eq!((faults(""), faults(" \n")), (vec!["is empty".into()], vec!["is empty".into()]));
+    }
+
+    #[test]
     fn every_fault_is_told_with_its_place() {
         let json = format!(
             r#"{{"version":1,"key":[],"keys":[{{"id":"a","name":"A","key_hash":"{A}"}},{{"id":"a","name":"B","key_hash":"{A}"}},{{"id":"c","name":"C","secret":"en_8f3d4e2a9b1c6d5f7e8a3b4c9d2f1e6a"}},7]}}"#

@@ -135,14 +135,22 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     }
 }
 
-/// A ledger that cannot answer: it is down, cut off, full or damaged. Nothing is admitted meanwhile.
+/// A ledger that cannot answer, or a store: it is down, cut off, full or damaged. Nothing is admitted meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger cannot answer: {0}")]
-pub struct LedgerError(String);
+#[error("the {who} cannot answer: {message}")]
+pub struct LedgerError {
+    who: &'static str,
+    message: String,
+}
 
 impl LedgerError {
     /// An error with this message for the operator. It must not hold a secret.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { who: "ledger", message: message.into() }
+    }
+
+    /// The same of a store, which fails calls as a ledger does.
+    pub(crate) fn of_store(message: impl Into<String>) -> Self {
+        Self { who: "store", message: message.into() }
     }
 }

@@ -11,6 +11,7 @@ use super::{Changes, News, Store, StoreError};
 use crate::id::KeyId;
 use crate::key::{InvalidRecord, Key, LARGEST_POLICY, policy_too_large, read_policy};
 use crate::sync::Mutex;
+use crate::text::spoken;
 use crate::time::Timestamp;
 
 /// A policy file: `{"version": 1, "keys": [ … ]}`, each key a record with the hashes of its secrets, never their text.
@@ -88,7 +89,7 @@ impl PolicyFile {
     // Reads the file if it looks different from the last time.
     fn read(&self, state: &mut State, now: Timestamp) -> Result<(), StoreError> {
         let unavailable = |error: std::io::Error| {
-            StoreError::Unavailable(format!("policy file {}: {error}", self.path.display()))
+            StoreError::Unavailable(format!("policy file {}: {}", self.path.display(), spoken(&error)))
         };
         let mut file = File::open(&self.path).map_err(unavailable)?;
         let metadata = file.metadata().map_err(unavailable)?;

@@ -8,6 +8,7 @@ use rusqlite::ErrorCode;
 use super::connection::PATIENCE;
 use crate::ledger::LedgerError;
 use crate::store::StoreError;
+use crate::text::spoken;
 
 /// Why a database was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +48,7 @@ impl Fault {
             io::ErrorKind::StorageFull => "; the disk is full",
             _ => "",
         };
-        Self::Told(format!("{}: {error}{advice}", path.display()))
+        Self::Told(format!("{}: {}{advice}", path.display(), spoken(error)))
     }
 
     /// Whether a connection that met this is better opened again.
