@@ -153,6 +153,19 @@ fn a_waiting_call_goes_on_when_another_settles() {
 }
 
 #[test]
+fn a_wait_that_is_given_up_ends() {
+    let gate = gate();
+    let made = key(&gate, &KeySpec::new("k").daily_token_limit(10));
+    let _held = gate.authorize(&Request::new(made.secret.reveal()).tokens(10)).unwrap();
+    let asked = AtomicU64::new(0);
+    let given_up = || asked.fetch_add(1, Ordering::Relaxed) == 2;
+    let request = Request::new(made.secret.reveal()).tokens(1).wait(Duration::MAX).wait_unless(&given_up);
+    assert_eq!(reason(gate.authorize(&request)), (Reason::DailyTokensExceeded, true));
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert_eq!(gate.stats().denied.values().sum::<u64>(), 1, "one call, one denial");
+}
+
+#[test]
 fn waiting_gives_up_in_time_and_never_waits_for_what_is_final() {
     let gate = gate();
     let made = key(&gate, &KeySpec::new("full").daily_token_limit(10));

@@ -157,7 +157,8 @@ class Gate:
         `cost` (US dollars) and `tokens` are the most that the call may take; what is absent is none.
         `request_id` is the gateway's own name for the request, 1 to 256 bytes, never the client's: asked again
         while the call is in flight, the same request finds the same hold. `wait` sits out, for at most so many
-        seconds, a denial that calls in flight alone are the cause of; other threads run meanwhile.
+        seconds, a denial that calls in flight alone are the cause of; other threads and handlers of signals run
+        meanwhile.
 
         Raises `Denied` with all there is to send, `Conflict` if the request id stands for another request,
         `InvalidValue` for an argument that is none.

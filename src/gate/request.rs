@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::waiting::Wait;
 use crate::budget::{Money, Usage};
 use crate::policy::{ClientIp, Facts};
 
@@ -16,7 +17,7 @@ pub struct Request<'a> {
     pub(super) ip: ClientIp<'a>,
     pub(super) estimate: Usage,
     pub(super) request_id: Option<&'a str>,
-    pub(super) wait: Duration,
+    pub(super) wait: Wait<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -30,7 +31,7 @@ impl<'a> Request<'a> {
             ip: ClientIp::Unstated,
             estimate: Usage::ZERO,
             request_id: None,
-            wait: Duration::ZERO,
+            wait: Wait::NONE,
         }
     }
 
@@ -79,7 +80,13 @@ impl<'a> Request<'a> {
     /// How long to wait, blocking this thread, while nothing but calls in flight stands in the way. Zero, the default, does not
     /// wait.
     pub fn wait(self, wait: Duration) -> Self {
-        Self { wait, ..self }
+        Self { wait: Wait { length: wait, ..self.wait }, ..self }
+    }
+
+    /// Ends the wait once `given_up` says so: the call is then denied as if the time were over. It is asked whenever the waiting
+    /// call looks for room, at least every 20 milliseconds, and holds that call up.
+    pub fn wait_unless(self, given_up: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Self { wait: Wait { given_up: Some(given_up), ..self.wait }, ..self }
     }
 }
 
@@ -92,7 +99,7 @@ impl std::fmt::Debug for Request<'_> {
             .field("ip", &self.ip)
             .field("estimate", &self.estimate)
             .field("request_id", &self.request_id)
-            .field("wait", &self.wait)
+            .field("wait", &self.wait.length)
             .finish_non_exhaustive()
     }
 }

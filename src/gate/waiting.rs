@@ -8,6 +8,21 @@ use crate::sync::{Condvar, Mutex};
 /// How long a waiting call goes without looking again, when nobody wakes it.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// How long to sit out a refusal, and who may end that before.
+#[derive(Clone, Copy)]
+pub(super) struct Wait<'a> {
+    pub(super) length: Duration,
+    pub(super) given_up: Option<&'a (dyn Fn() -> bool + Sync)>,
+}
+
+impl Wait<'_> {
+    pub(super) const NONE: Self = Self { length: Duration::ZERO, given_up: None };
+
+    fn is_given_up(&self) -> bool {
+        self.given_up.is_some_and(|given_up| given_up())
+    }
+}
+
 /// Callers that sit out a transient refusal.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -20,16 +35,16 @@ pub(super) struct Waiting {
 struct Waiter<'a>(&'a Waiting);
 
 impl Waiting {
-    /// Tries until `attempt` succeeds, fails for good, or `wait` is over. Every attempt begins from the start, so that
+    /// Tries until `attempt` succeeds, fails for good, or `wait` is over or given up. Every attempt begins from the start, so that
     /// what is admitted after a wait is admitted by the record in force then.
     #[inline]
     pub(super) fn sit_out<T, E>(
         &self,
-        wait: Duration,
+        wait: Wait<'_>,
         may_pass: impl Fn(&E) -> bool,
         mut attempt: impl FnMut() -> Result<T, E>,
     ) -> Result<T, E> {
-        if wait.is_zero() {
+        if wait.length.is_zero() {
             return attempt();
         }
         let start = Instant::now();
@@ -37,8 +52,8 @@ impl Waiting {
         loop {
             let seen = waiter.turn();
             let outcome = attempt();
-            let left = wait.saturating_sub(start.elapsed());
-            if left.is_zero() || !outcome.as_ref().is_err_and(&may_pass) {
+            let left = wait.length.saturating_sub(start.elapsed());
+            if left.is_zero() || !outcome.as_ref().is_err_and(&may_pass) || wait.is_given_up() {
                 return outcome;
             }
             waiter.wait(seen, left.min(GLANCE));

@@ -88,6 +88,31 @@ def test_a_wait_lets_other_threads_run(gate: Gate) -> None:
     timer.join()
 
 
+def test_handlers_of_signals_run_while_a_call_waits() -> None:
+    story = """
+        import os, signal, threading
+        from enclava_keys import Gate
+
+        gate = Gate.open("memory:")
+        secret = gate.create_key("k", daily_spend_limit=1).secret.reveal()
+        held = gate.authorize(secret, cost=1)
+
+        def soon(number):
+            threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+
+        signal.signal(signal.SIGTERM, lambda *_: held.settle(cost=0))
+        soon(signal.SIGTERM)
+        held = gate.authorize(secret, cost=1, wait=3600)
+        soon(signal.SIGINT)
+        try:
+            gate.authorize(secret, cost=1, wait=3600)
+        except KeyboardInterrupt:
+            print("interrupted, denied", gate.stats().denied)
+        """
+    done = python("-c", textwrap.dedent(story))
+    assert done.stdout == "interrupted, denied {'daily_spend_exceeded': 1}\n", done.stderr
+
+
 @pytest.mark.parametrize("wait", [-1, float("nan"), float("inf"), True, "1", 10**400])
 def test_what_is_no_wait_is_refused(gate: Gate, secret: str, wait: object) -> None:
     with pytest.raises(InvalidValue, match="wait: must be a number of seconds"):

@@ -12,9 +12,9 @@ use crate::amounts::{count, seconds, usage};
 use crate::arguments::{self, optional_text, text, type_name, wrong_type};
 use crate::errors::{NotFound, denied, invalid, raised};
 use crate::gate::Gate;
+use crate::interrupts::waiting;
 use crate::key::Key;
 use crate::permit::Permit;
-use crate::plugged;
 use crate::settlement::{Settlement, Usage};
 use crate::values::{self, Decision};
 
@@ -26,7 +26,8 @@ impl Gate {
     /// `cost` (US dollars) and `tokens` are the most that the call may take; what is absent is none.
     /// `request_id` is the gateway's own name for the request, 1 to 256 bytes, never the client's: asked again
     /// while the call is in flight, the same request finds the same hold. `wait` sits out, for at most so many
-    /// seconds, a denial that calls in flight alone are the cause of; other threads run meanwhile.
+    /// seconds, a denial that calls in flight alone are the cause of; other threads and handlers of signals run
+    /// meanwhile.
     ///
     /// Raises `Denied` with all there is to send, `Conflict` if the request id stands for another request,
     /// `InvalidValue` for an argument that is none.
@@ -56,7 +57,7 @@ impl Gate {
         request = request.cost(estimate.cost).tokens(estimate.tokens);
         let core = this.open_core()?;
         let admitted = if wait.is_some() {
-            plugged::detached(py, || core.authorize(&request))
+            waiting(py, |given_up| core.authorize(&request.wait_unless(given_up)))?
         } else {
             this.run(py, core, |core| core.authorize(&request))
         };
@@ -94,7 +95,7 @@ impl Gate {
         let floor = floor.map(|floor| count("floor", floor)).transpose()?;
         let core = this.open_core()?;
         let admitted = if wait.is_some() {
-            plugged::detached(py, || core.authorize_request(&request, &body, floor))
+            waiting(py, |given_up| core.authorize_request(&request.wait_unless(given_up), &body, floor))?
         } else {
             this.run(py, core, |core| core.authorize_request(&request, &body, floor))
         };

@@ -11,6 +11,7 @@ mod errors;
 mod gate;
 mod headers;
 mod hold;
+mod interrupts;
 mod json;
 mod key;
 mod manage;
