@@ -77,8 +77,8 @@ class Gate:
         max_in_flight: int | None = None,
         refresh_seconds: Seconds | None = None,
         stale_seconds: Seconds | None = None,
-        hide_amounts: bool = False,
-        hide_state: bool = False,
+        hide_amounts: bool | None = None,
+        hide_state: bool | None = None,
     ) -> Gate:
         """Open the gate at `url`.
 
@@ -323,7 +323,7 @@ class Gate:
         key_id: str,
         /,
         *,
-        widen: bool = False,
+        widen: bool | None = None,
         revision: int | None = None,
         **changes: Unpack[KeyChanges],
     ) -> Key:
@@ -333,7 +333,7 @@ class Gate:
         refused before and does not say `widen`, or if the record is not at `revision`, where one is named.
         """
     def update_key_json(
-        self, key_id: str, body: bytes | str, /, *, widen: bool = False, revision: int | None = None
+        self, key_id: str, body: bytes | str, /, *, widen: bool | None = None, revision: int | None = None
     ) -> Key:
         """Edit a key by a JSON object of the same changes, `null` for the default."""
     def rotate_key(self, key_id: str, /, overlap: Seconds | None = None) -> NewKey:
@@ -450,13 +450,13 @@ class Gate:
         key_id: str,
         /,
         *,
-        widen: bool = False,
+        widen: bool | None = None,
         revision: int | None = None,
         **changes: Unpack[KeyChanges],
     ) -> Key:
         """`update_key` for an event loop."""
     async def update_key_json_async(
-        self, key_id: str, body: bytes | str, /, *, widen: bool = False, revision: int | None = None
+        self, key_id: str, body: bytes | str, /, *, widen: bool | None = None, revision: int | None = None
     ) -> Key:
         """`update_key_json` for an event loop."""
     async def rotate_key_async(self, key_id: str, /, overlap: Seconds | None = None) -> NewKey:
@@ -942,7 +942,7 @@ class Row:
 @final
 class Moved:
     """A row as a step left it."""
-    def __new__(cls, row: Row, told: bool = False) -> Self: ...
+    def __new__(cls, row: Row, told: bool | None = None) -> Self: ...
     @property
     def row(self) -> Row:
         """The row as it is now."""
@@ -1096,7 +1096,7 @@ def dispatch_body(
     model: str | None = None,
     max_tokens: int | None = None,
     limit_name: str | None = None,
-    include_usage: bool = False,
+    include_usage: bool | None = None,
     endpoint: str | None = None,
 ) -> bytes:
     """The body to dispatch instead of the client's."""

@@ -27,7 +27,7 @@ Time: TypeAlias = str | datetime
 
 
 class Settings(TypedDict, total=False):
-    """The fields that may be set when a key is made, and changed later. `None` is the default."""
+    """The fields that may be set when a key is made, and changed later. `None` is the default, if allowed."""
 
     description: str | None
     """What people say about it: up to 500 characters."""
@@ -62,8 +62,8 @@ class Settings(TypedDict, total=False):
     """Your own data: an object, up to 10 KiB as JSON."""
     tags: Sequence[str] | None
     """Your own labels: up to 20, of up to 64 characters."""
-    enabled: bool | None
-    """Whether it is switched on."""
+    enabled: bool
+    """Whether it is switched on, which it is unless this says `False`."""
 
 
 class KeyChanges(Settings, total=False):

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from collections import UserList, deque
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enclava_keys import Conflict, Denied, Gate, InvalidRecord, InvalidValue, ManualClock, NewKey, NotFound
+from enclava_keys import (
+    Conflict,
+    Denied,
+    Gate,
+    InvalidRecord,
+    InvalidValue,
+    ManualClock,
+    NewKey,
+    NotFound,
+    dispatch_body,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_new_key_shows_its_secret_once(made: NewKey) -> None:
@@ -80,6 +96,36 @@ def test_sequences_and_mappings_of_any_kind_are_fields(gate: Gate) -> None:
     ).key
     assert key.tags == ["a", "b"]
     assert key.metadata == {"n": [1, 2.5, None, True, {"x": 0.1}]}
+    key = gate.create_key("k", tags=UserList("ab"), metadata=MappingProxyType({"a": deque([1])})).key
+    assert (key.tags, key.metadata) == (["a", "b"], {"a": [1]})
+    for given in (b"ab", bytearray(b"ab"), memoryview(b"ab")):
+        with pytest.raises(InvalidRecord, match="/tags: cannot be a"):
+            gate.create_key("k", tags=given)  # type: ignore[arg-type]
+
+
+def test_what_is_said_of_a_field_says_what_it_may_be(gate: Gate, made: NewKey) -> None:
+    calls: list[Callable[..., object]] = [
+        partial(gate.create_key, "k"),
+        partial(gate.update_key, made.key.id),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidRecord, match="/enabled: must be true or false, not null"):
+            call(enabled=None)
+        with pytest.raises(InvalidRecord, match=r"/expires_at: must be RFC 3339 text .* or a datetime"):
+            call(expires_at=date(2027, 1, 1))
+
+
+@pytest.mark.parametrize("given", ["no", 1, 0.0, []])
+def test_what_is_no_truth_is_refused_by_its_name(gate: Gate, made: NewKey, given: Any) -> None:
+    told = f"must be True or False, not {type(given).__name__}"
+    for setting in ("leased", "hide_amounts", "hide_state"):
+        with pytest.raises(TypeError, match=f"^{setting}: {told}"):
+            Gate.open("memory:", **{setting: given})
+        Gate.open("memory:", **{setting: None})
+    with pytest.raises(TypeError, match=f"^widen: {told}"):
+        gate.update_key(made.key.id, widen=given)
+    with pytest.raises(TypeError, match=f"^include_usage: {told}"):
+        dispatch_body(b"{}", include_usage=given)
 
 
 def test_keys_are_listed_in_pages(gate: Gate) -> None:

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyType};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyType};
 
 use crate::errors::invalid;
 
@@ -23,6 +23,13 @@ pub(crate) fn optional_text<'a>(
     value: Option<&'a Bound<'_, PyAny>>,
 ) -> PyResult<Option<&'a str>> {
     value.map(|value| text(field, value)).transpose()
+}
+
+/// Whether an argument says so; one that is not given does not. What is merely true to Python was meant as something else.
+pub(crate) fn flag(field: &'static str, value: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    let Some(value) = value else { return Ok(false) };
+    let truth = value.cast::<PyBool>().map_err(|_| wrong_type(field, "True or False", value))?;
+    Ok(truth.is_true())
 }
 
 /// A secret as it was presented. What cannot be one is for the gate to deny.

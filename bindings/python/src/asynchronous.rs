@@ -86,10 +86,10 @@ twins! { Gate:
         "($self, key_id, /)"
     /// `update_key` for an event loop.
     update_key_async of "update_key"
-        "($self, key_id, /, *, widen=False, revision=None, **changes)"
+        "($self, key_id, /, *, widen=None, revision=None, **changes)"
     /// `update_key_json` for an event loop.
     update_key_json_async of "update_key_json"
-        "($self, key_id, body, /, *, widen=False, revision=None)"
+        "($self, key_id, body, /, *, widen=None, revision=None)"
     /// `rotate_key` for an event loop.
     rotate_key_async of "rotate_key"
         "($self, key_id, /, overlap=None)"

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::amounts::{count, seconds};
-use crate::arguments::bytes;
+use crate::arguments::{bytes, flag};
 use crate::calls::key_named;
 use crate::errors::{invalid_record, raised};
 use crate::gate::Gate;
@@ -84,12 +84,12 @@ impl Gate {
     ///
     /// Raises `InvalidRecord` with every fault, `Conflict` if the edit would let a request through that was
     /// refused before and does not say `widen`, or if the record is not at `revision`, where one is named.
-    #[pyo3(signature = (key_id, /, *, widen = false, revision = None, **changes))]
+    #[pyo3(signature = (key_id, /, *, widen = None, revision = None, **changes))]
     fn update_key(
         &self,
         py: Python<'_>,
         key_id: &Bound<'_, PyAny>,
-        widen: bool,
+        widen: Option<&Bound<'_, PyAny>>,
         revision: Option<&Bound<'_, PyAny>>,
         changes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Key> {
@@ -102,13 +102,13 @@ impl Gate {
     }
 
     /// Edit a key by a JSON object of the same changes, `null` for the default.
-    #[pyo3(signature = (key_id, body, /, *, widen = false, revision = None))]
+    #[pyo3(signature = (key_id, body, /, *, widen = None, revision = None))]
     fn update_key_json(
         &self,
         py: Python<'_>,
         key_id: &Bound<'_, PyAny>,
         body: &Bound<'_, PyAny>,
-        widen: bool,
+        widen: Option<&Bound<'_, PyAny>>,
         revision: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Key> {
         let body = bytes("body", body)?;
@@ -185,11 +185,11 @@ impl Gate {
         py: Python<'_>,
         key_id: &Bound<'_, PyAny>,
         mut edit: KeyEdit,
-        widen: bool,
+        widen: Option<&Bound<'_, PyAny>>,
         revision: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Key> {
         let id = key_named(key_id)?;
-        if widen {
+        if flag("widen", widen)? {
             edit = edit.widen();
         }
         if let Some(revision) = revision {

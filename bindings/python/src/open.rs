@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
 use crate::amounts::{count, seconds};
-use crate::arguments::{optional_text, text, type_name, wrong_type};
+use crate::arguments::{flag, optional_text, text, type_name, wrong_type};
 use crate::clock::ManualClock;
 use crate::errors::{invalid, raised};
 use crate::gate::Gate;
@@ -58,7 +58,7 @@ impl Gate {
     #[classmethod]
     #[pyo3(signature = (url, *, clock = None, store = None, ledger = None, prices = None, peppers = None,
         leased = None, on_unavailable = None, hold_seconds = None, on_lapse = None, max_in_flight = None,
-        refresh_seconds = None, stale_seconds = None, hide_amounts = false, hide_state = false))]
+        refresh_seconds = None, stale_seconds = None, hide_amounts = None, hide_state = None))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of the caller's")]
     fn open<'py>(
         _class: &Bound<'py, PyType>,
@@ -76,14 +76,14 @@ impl Gate {
         max_in_flight: Given<'_, 'py>,
         refresh_seconds: Given<'_, 'py>,
         stale_seconds: Given<'_, 'py>,
-        hide_amounts: bool,
-        hide_state: bool,
+        hide_amounts: Given<'_, 'py>,
+        hide_state: Given<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         let url = text("url", url)?;
         let mut builder = CoreGate::builder();
         let clock = clock_of(clock)?;
         builder = builder.clock(Arc::clone(&clock));
-        let leased = leased.map_or(Ok(false), PyAnyMethods::is_truthy)?;
+        let leased = flag("leased", leased)?;
         builder = builder.leased(leased);
         builder = places(builder, store, ledger)?;
         if let Some(prices) = prices {
@@ -115,10 +115,10 @@ impl Gate {
         if let Some(limit) = stale_seconds {
             builder = builder.stale_limit(seconds("stale_seconds", limit)?);
         }
-        if hide_amounts {
+        if flag("hide_amounts", hide_amounts)? {
             builder = builder.hide_amounts();
         }
-        if hide_state {
+        if flag("hide_state", hide_state)? {
             builder = builder.hide_state();
         }
         let core = plugged::detached(py, || builder.open(url)).map_err(|error| raised(py, error))?;

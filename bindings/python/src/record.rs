@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use enclava_keys::key::{Fault, InvalidRecord, Value};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyDateTime, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+    PyBool, PyByteArray, PyBytes, PyDate, PyDateTime, PyDict, PyFloat, PyFrozenSet, PyInt, PyMapping,
+    PyMemoryView, PySequence, PySet, PyString,
 };
 use zmij::Buffer;
 
 use crate::amounts::{decimal_type, shortest};
 use crate::arguments::type_name;
-use crate::times::of_datetime;
+use crate::times::{WANTED, of_datetime};
 
 /// Deeper than any record may nest, so that the core says so, and not so deep as to hurt.
 const DEEPEST: usize = 32;
@@ -89,8 +90,15 @@ pub(crate) fn value(given: &Bound<'_, PyAny>, depth: usize) -> PyResult<Result<V
     if given.is_instance_of::<PyDateTime>() {
         return Ok(of_datetime(given).map(Value::from));
     }
+    if given.is_instance_of::<PyDate>() {
+        return Ok(Err(format!("{WANTED}, not a date")));
+    }
     if let Ok(members) = given.cast::<PyDict>() {
-        return object(members, deeper);
+        return object(members.iter().map(Ok), deeper);
+    }
+    if let Ok(members) = given.cast::<PyMapping>() {
+        let pairs = members.items()?;
+        return object(pairs.iter().map(|pair| pair.extract()), deeper);
     }
     if is_list(given) {
         return list(given, deeper);
@@ -98,9 +106,13 @@ pub(crate) fn value(given: &Bound<'_, PyAny>, depth: usize) -> PyResult<Result<V
     Ok(Err(format!("cannot be {}", article(&type_name(given)))))
 }
 
-fn object(members: &Bound<'_, PyDict>, depth: usize) -> PyResult<Result<Value<'static>, String>> {
+fn object<'py>(
+    members: impl Iterator<Item = PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
+    depth: usize,
+) -> PyResult<Result<Value<'static>, String>> {
     let mut object = Vec::new();
-    for (name, given) in members {
+    for member in members {
+        let (name, given) = member?;
         let Some(name) = plain(&name) else { return Ok(Err("has a name that is not text".to_owned())) };
         match value(&given, depth)? {
             Ok(value) => object.push((Cow::Owned(name), value)),
@@ -121,11 +133,15 @@ fn list(items: &Bound<'_, PyAny>, depth: usize) -> PyResult<Result<Value<'static
     Ok(Ok(Value::List(list)))
 }
 
+// Any sequence, but for bytes, which are no list of numbers to anybody; and sets, whose order is nobody's.
 fn is_list(given: &Bound<'_, PyAny>) -> bool {
-    given.is_instance_of::<PyList>()
-        || given.is_instance_of::<PyTuple>()
-        || given.is_instance_of::<PySet>()
-        || given.is_instance_of::<PyFrozenSet>()
+    let is_bytes = given.is_instance_of::<PyBytes>()
+        || given.is_instance_of::<PyByteArray>()
+        || given.is_instance_of::<PyMemoryView>();
+    !is_bytes
+        && (given.cast::<PySequence>().is_ok()
+            || given.is_instance_of::<PySet>()
+            || given.is_instance_of::<PyFrozenSet>())
 }
 
 fn plain(text: &Bound<'_, PyAny>) -> Option<String> {

@@ -5,6 +5,7 @@ use enclava_keys::budget::{self, Outcome as CoreOutcome};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 
+use crate::arguments::flag;
 use crate::errors::invalid;
 use crate::hold::Hold;
 use crate::times;
@@ -188,9 +189,9 @@ impl Row {
 #[pymethods]
 impl Moved {
     #[new]
-    #[pyo3(signature = (row, told = false))]
-    fn new(row: &Bound<'_, Row>, told: bool) -> Self {
-        Self(budget::Moved { row: row.get().0, told })
+    #[pyo3(signature = (row, told = None))]
+    fn new(row: &Bound<'_, Row>, told: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        Ok(Self(budget::Moved { row: row.get().0, told: flag("told", told)? }))
     }
 
     /// The row as it is now.

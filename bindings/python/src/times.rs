@@ -9,7 +9,8 @@ use pyo3::types::{PyDateTime, PyString};
 use crate::arguments::{text, type_name};
 use crate::errors::invalid;
 
-const WANTED: &str = "must be RFC 3339 text such as 2026-11-23T23:59:00Z, or a datetime with a time zone";
+pub(crate) const WANTED: &str =
+    "must be RFC 3339 text such as 2026-11-23T23:59:00Z, or a datetime with a time zone";
 
 /// The instant that an argument names.
 pub(crate) fn timestamp(field: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Timestamp> {

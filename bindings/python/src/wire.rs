@@ -86,7 +86,7 @@ pub(crate) fn resolve_client_ip(
 
 /// The body to dispatch instead of the client's.
 #[pyfunction]
-#[pyo3(signature = (body, /, *, model = None, max_tokens = None, limit_name = None, include_usage = false,
+#[pyo3(signature = (body, /, *, model = None, max_tokens = None, limit_name = None, include_usage = None,
     endpoint = None))]
 pub(crate) fn dispatch_body<'py>(
     py: Python<'py>,
@@ -94,7 +94,7 @@ pub(crate) fn dispatch_body<'py>(
     model: Option<&Bound<'py, PyAny>>,
     max_tokens: Option<&Bound<'py, PyAny>>,
     limit_name: Option<&Bound<'py, PyAny>>,
-    include_usage: bool,
+    include_usage: Option<&Bound<'py, PyAny>>,
     endpoint: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let path = optional_text("endpoint", endpoint)?;
@@ -105,7 +105,7 @@ pub(crate) fn dispatch_body<'py>(
         model: optional_text("model", model)?,
         max_tokens: max_tokens.map(|limit| count("max_tokens", limit)).transpose()?,
         limit_name: optional_text("limit_name", limit_name)?,
-        include_usage,
+        include_usage: arguments::flag("include_usage", include_usage)?,
     };
     let body = arguments::body("body", body)?;
     let body = enclava_keys::wire::dispatch_body(&body, &rewrite).map_err(|error| invalid("body", error))?;
