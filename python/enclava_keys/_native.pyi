@@ -42,8 +42,10 @@ __all__ = [
     "after_fork_in_parent",
     "bearer",
     "before_fork",
+    "denial_told",
     "dispatch_body",
     "resolve_client_ip",
+    "settlement_told",
     "wait_seconds",
 ]
 
@@ -1100,6 +1102,12 @@ def dispatch_body(
     endpoint: str | None = None,
 ) -> bytes:
     """The body to dispatch instead of the client's."""
+
+def denial_told(parts: tuple[Any, ...], /) -> Denial:
+    """A denial of another process, of what it told there: how one is unpickled."""
+
+def settlement_told(usage: Usage, overrun: Usage, late: bool, alerts: Iterable[Alert], /) -> Settlement:
+    """A settlement of another process, of what it told there: how one is unpickled."""
 
 def resolve_client_ip(peer: str, forwarded: Iterable[str], trusted: Iterable[str]) -> str:
     """The client's address behind proxies."""

@@ -274,6 +274,44 @@ def test_plain_values_are_pickled(gate: Gate, made: NewKey) -> None:
         assert copy.deepcopy(value) == value
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_worker_may_raise_a_denial(gate: Gate, made: NewKey, secret: str, protocol: int) -> None:
+    gate.record(made.key.id, cost=49)
+    calls: list[Callable[[], object]] = [
+        lambda: gate.authorize("en_" + "0" * 32),
+        lambda: gate.authorize(secret, model="gpt-5\n"),
+        lambda: gate.authorize(secret, model="gpt-4", cost=2),
+    ]
+    for call in calls:
+        denied = raised_by(call)
+        assert isinstance(denied, Denied)
+        copies = [pickle.loads(pickle.dumps(denied, protocol)), copy.deepcopy(denied)]  # noqa: S301 - just pickled
+        copies.append(pickle.loads(pickle.dumps(copies[0], protocol)))  # noqa: S301 - just pickled
+        for told in copies:
+            assert told.denial == denied.denial
+            assert denied.denial == told.denial
+            for name in ("reason", "status", "message", "body", "anthropic_body", "headers", "retry_after"):
+                assert getattr(told, name) == getattr(denied, name), name
+            assert (told.resets_at, told.transient, str(told)) == (
+                denied.resets_at,
+                denied.transient,
+                str(denied),
+            )
+            assert told.sse_event() == denied.sse_event()
+            assert told.sse_event("anthropic") == denied.sse_event("anthropic")
+
+
+def test_a_worker_may_answer_and_raise_a_settlement(gate: Gate, secret: str) -> None:
+    permit = gate.authorize(secret, model="gpt-4", cost="0.000000000001", tokens=3)
+    settlement = permit.settle(cost=45, tokens=4)
+    assert settlement.alerts, "what an alert tells comes along"
+    assert pickle.loads(pickle.dumps(settlement)) == settlement  # noqa: S301 - just pickled
+    again = raised_by(lambda: permit.settle(cost=1))
+    assert isinstance(again, AlreadySettled)
+    told = pickle.loads(pickle.dumps(again))  # noqa: S301 - just pickled
+    assert (told.settlement, str(told)) == (again.settlement, str(again))
+
+
 def raised_by(call: Callable[[], object]) -> Exception:
     try:
         call()

@@ -62,7 +62,7 @@ fn denial_of(py: Python<'_>, denial: CoreDenial) -> PyErr {
     if denial.is_conflict() {
         return Conflict::new_err(denial.message());
     }
-    match Py::new(py, Denial(denial)) {
+    match Py::new(py, Denial::new(denial)) {
         Ok(denial) => Denied::new_err((denial,)),
         Err(error) => error,
     }

@@ -45,7 +45,7 @@ mod _native {
     #[pymodule_export]
     use crate::clock::ManualClock;
     #[pymodule_export]
-    use crate::denial::Denial;
+    use crate::denial::{Denial, denial_told};
     #[pymodule_export]
     use crate::gate::{Gate, after_fork, after_fork_in_parent, before_fork};
     #[pymodule_export]
@@ -57,7 +57,7 @@ mod _native {
     #[pymodule_export]
     use crate::prices::PriceBook;
     #[pymodule_export]
-    use crate::settlement::{Settlement, Usage};
+    use crate::settlement::{Settlement, Usage, settlement_told};
     #[pymodule_export]
     use crate::sqlite::Sqlite;
     #[pymodule_export]

@@ -4,12 +4,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::clock::ManualClock;
-use crate::denial::Denial;
 use crate::gate::Gate;
 use crate::key::{Key, NewKey, Secret};
 use crate::permit::Permit;
 use crate::prices::PriceBook;
-use crate::settlement::Settlement;
 use crate::steps::{Change, Outcome, Step};
 use crate::stream::Stream;
 use crate::values::Decision;
@@ -28,5 +26,5 @@ macro_rules! not_pickled {
 }
 
 not_pickled! {
-    Change Decision Denial Gate Key ManualClock NewKey Outcome Permit PriceBook Secret Settlement Step Stream
+    Change Decision Gate Key ManualClock NewKey Outcome Permit PriceBook Secret Step Stream
 }

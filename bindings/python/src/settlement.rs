@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use enclava_keys::Usage as CoreUsage;
+use enclava_keys::{Settlement as CoreSettlement, Usage as CoreUsage};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
 
 use crate::amounts::{both, decimal, usage};
@@ -18,7 +19,10 @@ pub(crate) struct Usage(pub(crate) CoreUsage);
 /// What a settled call came to.
 #[pyclass(frozen, eq, module = "enclava_keys")]
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Settlement(pub(crate) enclava_keys::Settlement);
+pub(crate) struct Settlement(pub(crate) CoreSettlement);
+
+/// A settlement, as it is pickled.
+type Parts<'py> = (Bound<'py, Usage>, Bound<'py, Usage>, bool, Bound<'py, PyAny>);
 
 impl Usage {
     /// What a caller states: a usage, or cost and tokens. Nothing at all is not taken for nothing.
@@ -99,10 +103,31 @@ impl Settlement {
         values::alerts(py, &self.0.alerts)
     }
 
+    // It is bound to no process and holds no secret: a worker may answer it, or raise it in `AlreadySettled`.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Parts<'py>)> {
+        static TOLD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let told = TOLD.import(py, "enclava_keys._native", "settlement_told")?.clone();
+        let alerts = self.alerts(py)?.into_any();
+        Ok((told, (Bound::new(py, self.usage())?, Bound::new(py, self.overrun())?, self.late(), alerts)))
+    }
+
     fn __repr__(&self) -> String {
         let late = if self.0.late { "True" } else { "False" };
         format!("Settlement(usage={}, late={late}, alerts={})", shown(self.0.usage), self.0.alerts.len())
     }
+}
+
+/// A settlement of another process, of what it told there: how one is unpickled.
+#[pyfunction]
+#[pyo3(signature = (usage, overrun, late, alerts, /))]
+pub(crate) fn settlement_told(
+    usage: &Bound<'_, Usage>,
+    overrun: &Bound<'_, Usage>,
+    late: bool,
+    alerts: &Bound<'_, PyAny>,
+) -> PyResult<Settlement> {
+    let alerts = alerts.try_iter()?.map(|alert| values::alert_told(&alert?)).collect::<PyResult<_>>()?;
+    Ok(Settlement(CoreSettlement { usage: usage.get().0, overrun: overrun.get().0, late, alerts }))
 }
 
 fn shown(usage: CoreUsage) -> String {

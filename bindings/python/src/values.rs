@@ -1,5 +1,6 @@
 //! Values that are told rarely, as the dataclasses of the package.
 
+use enclava_keys::budget::{AlertId, Amount, Meter};
 use enclava_keys::engine::Health;
 use enclava_keys::gate::{Balance, Balances, Decision as CoreDecision, Event, Stats};
 use enclava_keys::ledger::{Lease, Tally};
@@ -10,6 +11,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::amounts::{amount, decimal_of};
 use crate::denial::Denial;
+use crate::errors::invalid;
 use crate::gate::Callback;
 use crate::settlement::Usage;
 use crate::{json, times};
@@ -48,7 +50,7 @@ impl Decision {
     /// The denial that would be sent.
     #[getter]
     fn denial(&self) -> Option<Denial> {
-        self.0.denial().cloned().map(Denial)
+        self.0.denial().cloned().map(Denial::new)
     }
 
     /// Every rule that was tried, in order; the refusing ones did not pass.
@@ -158,6 +160,33 @@ fn alert<'py>(py: Python<'py>, alert: &Alert) -> PyResult<Bound<'py, PyAny>> {
         times::datetime(py, alert.window_start)?,
         times::datetime(py, alert.resets_at)?,
     ))
+}
+
+/// The alert that its plain value tells.
+pub(crate) fn alert_told(alert: &Bound<'_, PyAny>) -> PyResult<Alert> {
+    let wrong = || invalid("alerts", "must be what alerts told");
+    let text = |name: &str| alert.getattr(name)?.str()?.extract::<String>();
+    let id: AlertId = text("id")?.parse().map_err(|_| wrong())?;
+    let amount = |name: &str| {
+        let amount = alert.getattr(name)?;
+        if id.meter == Meter::DailyTokens {
+            return amount.extract().map(Amount::Tokens);
+        }
+        // Without an exponent, however small.
+        let dollars: String = amount.call_method1("__format__", ("f",))?.extract()?;
+        dollars.parse().map(Amount::Spend).map_err(|_| wrong())
+    };
+    Ok(Alert {
+        key_id: id.key.clone(),
+        key_name: text("key_name")?,
+        meter: id.meter,
+        threshold: id.threshold,
+        used: amount("used")?,
+        limit: amount("limit")?,
+        window_start: times::timestamp("window_start", &alert.getattr("window_start")?)?,
+        resets_at: times::timestamp("resets_at", &alert.getattr("resets_at")?)?,
+        id,
+    })
 }
 
 /// Events, in order.
