@@ -582,9 +582,10 @@ enclava_status enclava_key_import(const enclava_gate *gate,
                                   enclava_error **error);
 
 /**
- * The record of a key. Free it with enclava_key_free().
+ * The record of a key, no older than for a call: a store that others write to may be asked for news. Free it with
+ * enclava_key_free().
  *
- * Never blocks. Callable from any threads at once.
+ * May block. Callable from any threads at once.
  * @return ENCLAVA_STATUS_NOT_FOUND.
  */
 enclava_status enclava_key_get(const enclava_gate *gate,
@@ -593,10 +594,10 @@ enclava_status enclava_key_get(const enclava_gate *gate,
                                enclava_error **error);
 
 /**
- * At most `limit` keys after the one with the id `after`; from the first if that is not stated. Free the list with
- * enclava_key_page_free().
+ * At most `limit` keys after the one with the id `after`; from the first if that is not stated. They are as old as those of
+ * enclava_key_get(). Free the list with enclava_key_page_free().
  *
- * Never blocks. Callable from any threads at once.
+ * May block. Callable from any threads at once.
  */
 enclava_status enclava_key_list(const enclava_gate *gate,
                                 enclava_str after,
@@ -1806,6 +1807,9 @@ const enclava_history *enclava_answer_history(const enclava_answer *answer);
  */
 const enclava_leases *enclava_answer_leases(const enclava_answer *answer);
 
+/** The keys that were listed, if that was asked, else NULL. They belong to the answer and live as long. */
+const enclava_key_page *enclava_answer_keys(const enclava_answer *answer);
+
 /** 1 if the key may use the model at `index` of those that were asked for, else 0: also for a call that was denied. */
 int32_t enclava_answer_allowed(const enclava_answer *answer,
                                size_t index);
@@ -2117,6 +2121,33 @@ enclava_status enclava_key_import_submit(const enclava_gate *gate,
                                          const enclava_queue *queue,
                                          enclava_done done,
                                          void *data);
+
+/**
+ * Submits enclava_key_get(). The answer has the key or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_get_submit(const enclava_gate *gate,
+                                      enclava_str id,
+                                      const enclava_queue *queue,
+                                      enclava_done done,
+                                      void *data);
+
+/**
+ * Submits enclava_key_list(). The answer has the keys (enclava_answer_keys()) or the error.
+ *
+ * Never blocks. Callable from any threads at once.
+ * @return as enclava_queue_submit().
+ */
+ENCLAVA_NODISCARD
+enclava_status enclava_key_list_submit(const enclava_gate *gate,
+                                       enclava_str after,
+                                       size_t limit,
+                                       const enclava_queue *queue,
+                                       enclava_done done,
+                                       void *data);
 
 /**
  * Submits enclava_key_update(). The answer has the key or the error.

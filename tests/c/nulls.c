@@ -46,6 +46,8 @@ static void nothing_submitted(void) {
     NULLS(enclava_key_create_submit(NULL, none, on, done, NULL));
     NULLS(enclava_key_import_submit(NULL, none, on, done, NULL));
     NULLS(enclava_key_update_submit(NULL, none, none, 0, 0, on, done, NULL));
+    NULLS(enclava_key_get_submit(NULL, none, on, done, NULL));
+    NULLS(enclava_key_list_submit(NULL, none, 1, on, done, NULL));
     NULLS(enclava_key_rotate_submit(NULL, none, 0, on, done, NULL));
     NULLS(enclava_key_disable_submit(NULL, none, on, done, NULL));
     NULLS(enclava_key_enable_submit(NULL, none, on, done, NULL));
@@ -198,6 +200,7 @@ static void nothing_given(void) {
   CHECK(enclava_answer_decision(NULL) == NULL);
   CHECK(enclava_answer_history(NULL) == NULL);
   CHECK(enclava_answer_leases(NULL) == NULL);
+  CHECK(enclava_answer_keys(NULL) == NULL);
   CHECK(enclava_answer_allowed(NULL, 0) == 0);
   CHECK(enclava_answer_alert(NULL) == NULL);
 

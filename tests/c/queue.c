@@ -241,6 +241,13 @@ static void on_history(enclava_answer *answer, void *data) {
   told++;
 }
 
+static void on_keys(enclava_answer *answer, void *count) {
+  const enclava_key_page *page = enclava_answer_keys(answer);
+  OK(enclava_answer_status(answer));
+  CHECK(page != NULL && enclava_key_page_count(page) == *(size_t *)count && enclava_answer_key(answer) == NULL);
+  told++;
+}
+
 static void on_leases(enclava_answer *answer, void *data) {
   CHECK(enclava_answer_leases(answer) != NULL && enclava_leases_count(enclava_answer_leases(answer)) == 0);
   CHECK(enclava_answer_history(answer) == NULL && data == NULL);
@@ -256,6 +263,8 @@ static void on_gone(enclava_answer *answer, void *data) {
 static void keys(void) {
   char made[ENCLAVA_KEY_ID_TEXT];
   uint64_t revision;
+  size_t count;
+  enclava_key_page *page;
   enclava_str id, models[2];
   enclava_request request = ask(&shared, "1", 1);
 #define MADE(call) OK(call); loop_until(&told, told + 1)
@@ -267,6 +276,15 @@ static void keys(void) {
   revision = 3;
   MADE(enclava_key_update_submit(shared.gate, id, enclava_text("{\"daily_spend_limit\": 3, \"alert_threshold\": 0.5}"), 2, 0,
                                  queue, on_key, &revision));
+  MADE(enclava_key_get_submit(shared.gate, id, queue, on_key, &revision));
+  MADE(enclava_key_get_submit(shared.gate, enclava_text("nobody"), queue, on_gone, NULL));
+  OK(enclava_key_list(shared.gate, enclava_text(NULL), 9, &page, NULL));
+  count = enclava_key_page_count(page);
+  enclava_key_page_free(page);
+  CHECK(count > 1);
+  MADE(enclava_key_list_submit(shared.gate, enclava_text(NULL), 9, queue, on_keys, &count));
+  count = 1;
+  MADE(enclava_key_list_submit(shared.gate, enclava_text(NULL), 1, queue, on_keys, &count));
   revision = 4;
   MADE(enclava_key_disable_submit(shared.gate, id, queue, on_key, &revision));
   revision = 5;

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::guard::{guard, or, wall};
 use crate::handle::{Slot, given};
 use crate::history::enclava_history;
-use crate::key::enclava_key;
+use crate::key::{enclava_key, enclava_key_page};
 use crate::lease::enclava_leases;
 use crate::permit::enclava_permit;
 use crate::secret::enclava_secret;
@@ -43,6 +43,7 @@ pub(crate) enum Given {
     Balances(Box<enclava_balances>),
     History(enclava_history),
     Leases(enclava_leases),
+    Page(enclava_key_page),
     Allowed(Vec<bool>),
     Alert(enclava_alert),
 }
@@ -211,6 +212,15 @@ pub extern "C" fn enclava_answer_history(answer: Option<&enclava_answer>) -> Opt
 pub extern "C" fn enclava_answer_leases(answer: Option<&enclava_answer>) -> Option<&enclava_leases> {
     or(None, || match &answer?.given {
         Given::Leases(leases) => Some(leases),
+        _ => None,
+    })
+}
+
+/// The keys that were listed, if that was asked, else NULL. They belong to the answer and live as long.
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_answer_keys(answer: Option<&enclava_answer>) -> Option<&enclava_key_page> {
+    or(None, || match &answer?.given {
+        Given::Page(page) => Some(page),
         _ => None,
     })
 }

@@ -66,9 +66,10 @@ pub extern "C" fn enclava_key_import(
     })
 }
 
-/// The record of a key. Free it with enclava_key_free().
+/// The record of a key, no older than for a call: a store that others write to may be asked for news. Free it with
+/// enclava_key_free().
 ///
-/// Never blocks. Callable from any threads at once.
+/// May block. Callable from any threads at once.
 /// @return ENCLAVA_STATUS_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_key_get(
@@ -80,10 +81,10 @@ pub extern "C" fn enclava_key_get(
     change(gate, id, key, error, Gate::key)
 }
 
-/// At most `limit` keys after the one with the id `after`; from the first if that is not stated. Free the list with
-/// enclava_key_page_free().
+/// At most `limit` keys after the one with the id `after`; from the first if that is not stated. They are as old as those of
+/// enclava_key_get(). Free the list with enclava_key_page_free().
 ///
-/// Never blocks. Callable from any threads at once.
+/// May block. Callable from any threads at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn enclava_key_list(
     gate: Option<&enclava_gate>,
@@ -94,11 +95,14 @@ pub extern "C" fn enclava_key_list(
 ) -> enclava_status {
     explain(error, || {
         let page = Slot::required(page, "page")?;
-        let after = after.stated("after")?.map(|id| read_id(id, "after")).transpose()?;
-        let found = given(gate, "gate")?.0.keys(after.as_ref(), limit);
-        page.fill(enclava_key_page(found.into_iter().map(enclava_key).collect()));
+        page.fill(page_of(&given(gate, "gate")?.0, after, limit)?);
         Ok(())
     })
+}
+
+pub(crate) fn page_of(gate: &Gate, after: enclava_str, limit: usize) -> Result<enclava_key_page, Fault> {
+    let after = after.stated("after")?.map(|id| read_id(id, "after")).transpose()?;
+    Ok(enclava_key_page(gate.keys(after.as_ref(), limit).into_iter().map(enclava_key).collect()))
 }
 
 /// Edits a key by a JSON object: what it does not name stays, what it sets to null is gone.

@@ -11,7 +11,7 @@ use crate::answer::Given;
 use crate::gate::enclava_gate;
 use crate::guard::guard;
 use crate::key::enclava_key;
-use crate::manage::{read_edit, read_spec};
+use crate::manage::{page_of, read_edit, read_spec};
 use crate::queue::{Place, enclava_done, enclava_queue};
 use crate::status::enclava_status;
 use crate::submit::{on_gate, on_key};
@@ -54,6 +54,43 @@ pub extern "C" fn enclava_key_import_submit(
         let place = Place::on(queue, done, data)?;
         let spec = spec.keep("spec")?;
         on_gate(place, gate, move |gate| Ok(record(gate.import_key(&read_spec(spec.lend())?)?)))
+    })
+}
+
+/// Submits enclava_key_get(). The answer has the key or the error.
+///
+/// Never blocks. Callable from any threads at once.
+/// @return as enclava_queue_submit().
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_key_get_submit(
+    gate: Option<&enclava_gate>,
+    id: enclava_str,
+    queue: Option<&enclava_queue>,
+    done: enclava_done,
+    data: *mut c_void,
+) -> enclava_status {
+    guard(|| on_key(Place::on(queue, done, data)?, gate, id, "id", |gate, id| Ok(record(gate.key(id)?))))
+}
+
+/// Submits enclava_key_list(). The answer has the keys (enclava_answer_keys()) or the error.
+///
+/// Never blocks. Callable from any threads at once.
+/// @return as enclava_queue_submit().
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn enclava_key_list_submit(
+    gate: Option<&enclava_gate>,
+    after: enclava_str,
+    limit: usize,
+    queue: Option<&enclava_queue>,
+    done: enclava_done,
+    data: *mut c_void,
+) -> enclava_status {
+    guard(|| {
+        let place = Place::on(queue, done, data)?;
+        let after = after.keep("after")?;
+        on_gate(place, gate, move |gate| Ok(Given::Page(page_of(gate, after.lend(), limit)?)))
     })
 }
 
