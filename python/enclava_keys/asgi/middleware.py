@@ -48,9 +48,9 @@ class KeyMiddleware:
     ledger, up to a quarter of a second, so that who has an answer finds it charged.
 
     A call whose client goes away, or whose application raises in mid-stream, is charged what was seen of its
-    answer, and its estimate where a model that reasons has not told its usage yet. One that ends in an error is
-    charged nothing, unless the error tells usage or is a timeout; one whose application raises before it answers
-    is charged its estimate.
+    answer, and its estimate where a model that reasons has not told its usage yet. One that ends in an error
+    is charged nothing, unless the error tells usage or is a timeout; one whose application raises before it
+    answers is charged its estimate.
     """
 
     def __init__(  # noqa: PLR0913 - each option stands for itself
