@@ -96,7 +96,8 @@ pub fn response(data: &[u8]) {
     if openai && !json.iter().any(|byte| b"\r\n".contains(byte)) {
         let mut stream = StreamUsage::new();
         stream.feed(&[b"data: ", json, b"\n\n"].concat());
-        assert_eq!(stream.finish().usage, facts.usage);
+        // Zeros in a chunk are no usage yet.
+        assert_eq!(stream.finish().usage, facts.usage.filter(|usage| usage.total() > 0));
     }
 }
 
