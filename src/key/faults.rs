@@ -82,6 +82,13 @@ impl Faults {
         }
     }
 
+    /// Takes in what is wrong with a part.
+    pub(super) fn take(&mut self, part: InvalidRecord) {
+        let room = MOST.saturating_sub(self.found.len());
+        self.more = self.more.saturating_add(part.errors.len().saturating_sub(room));
+        self.found.extend(part.errors.into_iter().take(room));
+    }
+
     /// `value`, unless something was wrong.
     pub(super) fn finish<T>(mut self, value: T) -> Result<T, InvalidRecord> {
         if self.found.is_empty() {

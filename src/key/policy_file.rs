@@ -57,16 +57,11 @@ pub fn read_policy(json: &[u8]) -> Result<Vec<Key>, InvalidRecord> {
             faults.add(&Path::Member(&Path::Root, name), "is required");
         }
     }
-    let mut invalid = faults.finish(()).err();
-    let keys = read_keys(keys.map_or(&[][..], Vec::as_slice), &mut invalid);
-    invalid.map_or(Ok(keys), Err)
+    let keys = read_keys(keys.map_or(&[][..], Vec::as_slice), &mut faults);
+    faults.finish(keys)
 }
 
-fn read_keys(items: &[Value<'_>], invalid: &mut Option<InvalidRecord>) -> Vec<Key> {
-    let mut note = |faults: InvalidRecord| match invalid {
-        Some(invalid) => invalid.errors.extend(faults.errors),
-        None => *invalid = Some(faults),
-    };
+fn read_keys(items: &[Value<'_>], faults: &mut Faults) -> Vec<Key> {
     let (mut ids, mut digests) = (HashMap::<KeyId, usize>::new(), HashMap::<Digest, usize>::new());
     let mut keys = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
@@ -77,17 +72,17 @@ fn read_keys(items: &[Value<'_>], invalid: &mut Option<InvalidRecord>) -> Vec<Ke
         };
         let key = match key {
             Ok(key) => key,
-            Err(faults) => {
-                note(faults);
+            Err(invalid) => {
+                faults.take(invalid);
                 continue;
             }
         };
         if let Some(first) = ids.insert(key.id().clone(), place) {
-            note(InvalidRecord::new(format!("{at}/id"), format!("is the id of /keys/{first} too")));
+            faults.take(InvalidRecord::new(format!("{at}/id"), format!("is the id of /keys/{first} too")));
         }
         for secret in key.secrets() {
             if let Some(first) = digests.insert(*secret.hash().digest(), place) {
-                note(InvalidRecord::new(&at, format!("has a secret that /keys/{first} has too")));
+                faults.take(InvalidRecord::new(&at, format!("has a secret that /keys/{first} has too")));
             }
         }
         keys.push(key);
@@ -98,6 +93,14 @@ fn read_keys(items: &[Value<'_>], invalid: &mut Option<InvalidRecord>) -> Vec<Ke
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_many_keys_are_bounded() {
+        let keys = vec!["{}"; 1_000].join(",");
+        let faults =
+            read_policy(format!(r#"{{"version":1,"keys":[{keys}]}}"#).as_bytes()).unwrap_err().errors;
+        assert_eq!((faults.len(), &*faults[100].message), (101, "and 2900 more"));
+    }
 
     const A: &str = "sha256:746883a28b1d06fc1e28c83f67c1c47e7067bb8c7ba3cbfb9a2639ddb134f339";
     const B: &str = "sha256:846883a28b1d06fc1e28c83f67c1c47e7067bb8c7ba3cbfb9a2639ddb134f339";
