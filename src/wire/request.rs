@@ -78,7 +78,7 @@ pub struct RequestFacts {
 /// What of a call's usage its stream may not show before it tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hidden {
-    /// Nothing: a message of Anthropic's without `thinking`.
+    /// Nothing: a message of Anthropic's without `thinking`, where the kind was stated.
     Nothing,
     /// What a model thinks, if it is one that does ([`ModelPrice::may_reason`](super::ModelPrice::may_reason)).
     Thoughts,
@@ -168,8 +168,8 @@ impl RequestFacts {
 }
 
 /// What a body asks for.
-pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
-    let kind = body.kind(kind)?;
+pub(super) fn facts(body: &Body<'_>, stated: Option<RequestKind>) -> Result<RequestFacts, RequestError> {
+    let kind = body.kind(stated)?;
     body.names_one_model()?;
     let prompts = prompt::prompts(body, kind)?;
     let stream = flag(body.get(Member::Stream), "stream")?;
@@ -185,7 +185,7 @@ pub(super) fn facts(body: &Body<'_>, kind: Option<RequestKind>) -> Result<Reques
         prompts: prompts.count,
         input: prompts.bound,
         exposure: Exposure { any_tier: body.dear_tier()?, media: body.media(prompts.bound) },
-        hidden: body.hidden(kind)?,
+        hidden: body.hidden(stated)?,
     })
 }
 
@@ -248,10 +248,11 @@ impl Body<'_> {
         Ok(dear(Member::ServiceTier, &cheap)? || dear(Member::Speed, &[ServiceTier::Standard])?)
     }
 
-    fn hidden(&self, kind: RequestKind) -> Result<Hidden, RequestError> {
-        Ok(match kind {
+    // What a body looks like does not say that nothing is hidden: a client may dress a chat as a message.
+    fn hidden(&self, stated: Option<RequestKind>) -> Result<Hidden, RequestError> {
+        Ok(match stated {
             _ if flag(self.get(Member::Background), "background")? => Hidden::Anything,
-            RequestKind::Message if !self.has(Member::Thinking) => Hidden::Nothing,
+            Some(RequestKind::Message) if !self.has(Member::Thinking) => Hidden::Nothing,
             _ => Hidden::Thoughts,
         })
     }

@@ -101,7 +101,14 @@ fn a_request_is_for_one_model() {
 #[test]
 fn what_may_be_hidden() {
     assert_eq!(chat("").unwrap().hidden, Hidden::Thoughts);
-    assert_eq!(read(r#"{"messages":[],"system":"x"}"#).unwrap().hidden, Hidden::Nothing);
+    let message = |body: &str| RequestFacts::from_slice(body.as_bytes(), Some(RequestKind::Message)).unwrap();
+    assert_eq!(message(r#"{"messages":[],"system":"x"}"#).hidden, Hidden::Nothing);
+    assert_eq!(message(r#"{"messages":[],"thinking":{"type":"enabled"}}"#).hidden, Hidden::Thoughts);
+    assert_eq!(
+        read(r#"{"messages":[],"system":"x"}"#).unwrap().hidden,
+        Hidden::Thoughts,
+        "a chat in disguise"
+    );
     assert_eq!(read(r#"{"messages":[],"thinking":{"type":"enabled"}}"#).unwrap().hidden, Hidden::Thoughts);
     assert_eq!(read(r#"{"input":"x","background":true}"#).unwrap().hidden, Hidden::Anything);
     assert_eq!(read(r#"{"input":"x","background":false}"#).unwrap().hidden, Hidden::Thoughts);
